@@ -1,0 +1,2 @@
+//! The `orderly` command.
+fn main() {}
