@@ -1,0 +1,38 @@
+//! Postgres: migrations, the batch transaction, ownership of shards, and everything the roles read.
+//!
+//! The only crate that names sqlx. It decides nothing: rules come from `orderly-domain`, and the constraints of the
+//! schema stand behind them.
+
+#![allow(
+    clippy::module_name_repetitions,
+    reason = "items are used by their crate path, where the repetition is what makes them readable"
+)]
+
+mod attempt;
+mod cell;
+mod clock;
+mod command;
+mod error;
+mod event;
+mod generation;
+mod key;
+mod listen;
+mod migrate;
+mod order;
+mod ownership;
+mod relay;
+mod stock;
+mod store;
+mod verify;
+
+pub use attempt::Attempt;
+pub use command::ParkedCommand;
+pub use error::{FaultClass, StoreError};
+pub use generation::{Layout, LayoutWatch, LoadedLayout};
+pub use key::{ApiKey, NewApiKey};
+pub use order::{Lane, OrderRow};
+pub use ownership::Fence;
+pub use relay::RelayLock;
+pub use stock::{StockRow, StockWrite, StockWriteResult};
+pub use store::{SessionProfile, Store, StoreOptions};
+pub use verify::{LedgerMovement, LedgerWrite, ProjectedOrder, Snapshot};

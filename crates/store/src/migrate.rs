@@ -1,0 +1,43 @@
+//! Brings the schema up to date. The migrations are part of the binary.
+
+use std::time::Duration;
+
+use sqlx::migrate::Migrator;
+use sqlx::{ConnectOptions, Connection};
+use tokio::time::timeout;
+
+use crate::{Store, StoreError};
+
+static MIGRATIONS: Migrator = sqlx::migrate!("../../migrations");
+
+/// Building an index over years of events takes minutes; longer is stuck.
+const STATEMENT_TIMEOUT_MS: &str = "1800000";
+
+/// Waits for another process that migrates, and for batches in flight; not for a forgotten session.
+const LOCK_TIMEOUT_MS: &str = "60000";
+
+/// A bound for all of it, somewhat above the limit of one statement.
+const MIGRATE_TIMEOUT: Duration = Duration::from_mins(45);
+
+impl Store {
+    /// Applies the migrations that are missing, each in a transaction, on a connection of its own. Several processes may
+    /// call it at once: an advisory lock lets one at a time through.
+    ///
+    /// # Errors
+    /// Any fault of the database, and a schema that was migrated by a newer or changed version.
+    pub async fn migrate(&self) -> Result<(), StoreError> {
+        let session = self.session().as_ref().clone().options([
+            ("statement_timeout", STATEMENT_TIMEOUT_MS),
+            ("lock_timeout", LOCK_TIMEOUT_MS),
+        ]);
+        let migrate = async {
+            let mut connection = session.connect().await?;
+            MIGRATIONS.run(&mut connection).await?;
+            connection.close().await?;
+            Ok(())
+        };
+        timeout(MIGRATE_TIMEOUT, migrate)
+            .await
+            .unwrap_or(Err(StoreError::TimedOut { after: MIGRATE_TIMEOUT }))
+    }
+}
