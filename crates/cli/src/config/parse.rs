@@ -1,0 +1,89 @@
+//! What a setting may be: text to value, or what is wrong with it. No message repeats the value: it may be a secret.
+
+use std::net::SocketAddr;
+
+use reqwest::Url;
+
+/// A PostgreSQL URL. One without a host names a Unix socket's directory as its parameter `host`.
+pub(crate) fn database_url(text: &str) -> Result<String, String> {
+    let socket = |url: &Url| url.query_pairs().any(|(name, value)| name == "host" && !value.is_empty());
+    if Url::parse(text).is_ok_and(|url| url.scheme().starts_with("postgres") && socket(&url)) {
+        return Ok(text.to_owned());
+    }
+    url(text, &["postgres", "postgresql"]).map(|_| text.to_owned())
+}
+
+/// A RabbitMQ URL.
+pub(crate) fn amqp_url(text: &str) -> Result<String, String> {
+    url(text, &["amqp", "amqps"]).map(|_| text.to_owned())
+}
+
+/// Where a listener of Orderly is reached.
+pub(crate) fn http_url(text: &str) -> Result<Url, String> {
+    if text.starts_with("https://") {
+        return Err("is https, which this client does not speak; name the listener behind the TLS proxy".to_owned());
+    }
+    url(text, &["http"])
+}
+
+/// Address and port of a listener.
+pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "is not an address and a port, such as 127.0.0.1:8080".to_owned())
+}
+
+/// An API key, unchecked but for its form.
+pub(crate) fn api_key(text: &str) -> Result<String, String> {
+    match orderly_protocol::api_key::parse(text) {
+        Ok(_) => Ok(text.to_owned()),
+        Err(_) => Err("is not an API key (ord_…), or a character of it is wrong".to_owned()),
+    }
+}
+
+/// A whole number between `least` and `most`.
+pub(crate) fn whole(least: u64, most: u64) -> impl FnOnce(&str) -> Result<u64, String> {
+    move |text| {
+        let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+        value.ok_or_else(|| format!("is not a whole number from {least} to {most}"))
+    }
+}
+
+/// A name that others will see: 1 to 64 plain characters.
+pub(crate) fn name(text: &str) -> Result<String, String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
+    if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
+        return Err("is not 1 to 64 letters, digits, '-', '_', '.' or ':'".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
+    let expected = || format!("is not a URL that begins with {}://", schemes.join(":// or "));
+    let url = Url::parse(text).map_err(|_| expected())?;
+    let reaches_a_host = schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty());
+    if reaches_a_host { Ok(url) } else { Err(expected()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{amqp_url, database_url, http_url, name, socket_address, whole};
+
+    #[test]
+    fn urls_of_another_kind_are_refused() {
+        assert!(database_url("postgres://u@h:5432/orderly").is_ok());
+        assert!(database_url("postgres:///orderly?host=/run/postgresql").is_ok());
+        assert!(database_url("postgres:///orderly").is_err());
+        assert!(database_url("mysql://h/orderly").is_err());
+        assert!(amqp_url("amqp://u:p@h:5672/%2f").is_ok());
+        assert!(amqp_url("h:5672").is_err());
+        assert!(http_url("http://127.0.0.1:8080").is_ok());
+        assert!(http_url("https://orders.example").is_err());
+    }
+
+    #[test]
+    fn numbers_names_and_addresses_have_bounds() {
+        assert_eq!(whole(1, 999)("999"), Ok(999));
+        assert!(whole(1, 999)("1000").is_err() && whole(1, 999)("-1").is_err());
+        assert!(name("worker-1").is_ok() && name("a b").is_err() && name("").is_err());
+        assert!(socket_address("0.0.0.0:80").is_ok() && socket_address("localhost:80").is_err());
+    }
+}
