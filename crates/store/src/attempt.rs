@@ -2,6 +2,7 @@
 
 use uuid::Uuid;
 
+use crate::store::bounded;
 use crate::{Store, StoreError};
 
 /// An attempt at one command, open until it is ended. It stays open for good when its process dies.
@@ -25,18 +26,23 @@ impl Store {
         owner: &str,
     ) -> Result<Attempt, StoreError> {
         let attempt_id = Uuid::now_v7();
-        let abandoned = sqlx::query_scalar!(
-            r#"with opened as (
+        let abandoned = bounded(
+            sqlx::query_scalar!(
+                r#"with opened as (
                    insert into attempts (attempt_id, envelope_hash, owner) values ($1, $2, $3))
                select count(*) as "abandoned!"
                from attempts where envelope_hash = $2 and ended_at is null"#,
-            attempt_id,
-            envelope_hash.as_slice(),
-            owner,
+                attempt_id,
+                envelope_hash.as_slice(),
+                owner,
+            )
+            .fetch_one(self.pool()),
         )
-        .fetch_one(self.pool())
         .await?;
-        Ok(Attempt { attempt_id, abandoned })
+        Ok(Attempt {
+            attempt_id,
+            abandoned,
+        })
     }
 
     /// Ends an attempt: the command was decided, or its error was classified, or the shard was handed over.
@@ -44,11 +50,13 @@ impl Store {
     /// # Errors
     /// Any fault of the database.
     pub async fn end_attempt(&self, attempt: Attempt) -> Result<(), StoreError> {
-        sqlx::query!(
-            "update attempts set ended_at = clock_timestamp() where attempt_id = $1",
-            attempt.attempt_id,
+        bounded(
+            sqlx::query!(
+                "update attempts set ended_at = clock_timestamp() where attempt_id = $1",
+                attempt.attempt_id,
+            )
+            .execute(self.pool()),
         )
-        .execute(self.pool())
         .await?;
         Ok(())
     }

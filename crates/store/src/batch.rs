@@ -14,6 +14,7 @@ pub use write::{
     Writes,
 };
 
+use crate::store::bounded;
 use crate::{Fence, Store, StoreError};
 use orderly_protocol::Timestamp;
 
@@ -34,22 +35,21 @@ impl Store {
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn begin_batch(
-        &self,
-        fence: &Fence,
-    ) -> Result<Option<BatchTransaction>, StoreError> {
-        let mut transaction = self.pool().begin().await?;
-        let at = sqlx::query_scalar!(
-            r#"select clock_timestamp() as "at!" from shards
+    pub async fn begin_batch(&self, fence: &Fence) -> Result<Option<BatchTransaction>, StoreError> {
+        let mut transaction = bounded(self.pool().begin()).await?;
+        let at = bounded(
+            sqlx::query_scalar!(
+                r#"select clock_timestamp() as "at!" from shards
                where generation = $1 and shard = $2 and owner = $3 and epoch = $4
                  and drained_at is null
                for share"#,
-            fence.shard.generation,
-            fence.shard.shard,
-            fence.owner,
-            fence.epoch,
+                fence.shard.generation,
+                fence.shard.shard,
+                fence.owner,
+                fence.epoch,
+            )
+            .fetch_optional(&mut *transaction),
         )
-        .fetch_optional(&mut *transaction)
         .await?;
         Ok(at.map(|at| BatchTransaction { transaction, at }))
     }
@@ -62,6 +62,6 @@ impl BatchTransaction {
     /// # Errors
     /// Any fault of the database.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.transaction.commit().await?)
+        bounded(self.transaction.commit()).await
     }
 }

@@ -8,7 +8,8 @@ use serde_json::value::RawValue;
 
 use crate::StoreError;
 
-/// A row under the eyes: says where a bad cell was found.
+/// The row under the eyes: says where a bad cell was found.
+#[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     table: &'static str,
     key: &'a dyn Display,
@@ -19,33 +20,40 @@ impl<'a> Row<'a> {
         Self { table, key }
     }
 
-    pub(crate) fn bad(&self, column: &'static str, expected: &'static str) -> StoreError {
-        StoreError::BadCell { table: self.table, column, row: self.key.to_string(), expected }
+    pub(crate) fn bad(self, column: &'static str, expected: &'static str) -> StoreError {
+        StoreError::BadCell {
+            table: self.table,
+            column,
+            row: self.key.to_string(),
+            expected,
+        }
     }
 
-    pub(crate) fn version(&self, column: &'static str, cell: i64) -> Result<Version, StoreError> {
-        u64::try_from(cell).map(Version).map_err(|_| self.bad(column, "a version"))
+    pub(crate) fn version(self, column: &'static str, cell: i64) -> Result<Version, StoreError> {
+        u64::try_from(cell)
+            .map(Version)
+            .map_err(|_| self.bad(column, "a version"))
     }
 
-    pub(crate) fn sku(&self, column: &'static str, cell: &str) -> Result<Sku, StoreError> {
+    pub(crate) fn sku(self, column: &'static str, cell: &str) -> Result<Sku, StoreError> {
         Sku::new(cell).ok_or_else(|| self.bad(column, "a SKU"))
     }
 
+    /// SHA-256 hashes and keys: 32 bytes.
+    pub(crate) fn bytes(self, column: &'static str, cell: &[u8]) -> Result<[u8; 32], StoreError> {
+        cell.try_into().map_err(|_| self.bad(column, "32 bytes"))
+    }
+
     pub(crate) fn fingerprint(
-        &self,
+        self,
         column: &'static str,
         cell: &[u8],
     ) -> Result<Fingerprint, StoreError> {
         self.bytes(column, cell).map(Fingerprint)
     }
 
-    /// SHA-256 hashes and keys: 32 bytes.
-    pub(crate) fn bytes(&self, column: &'static str, cell: &[u8]) -> Result<[u8; 32], StoreError> {
-        cell.try_into().map_err(|_| self.bad(column, "32 bytes"))
-    }
-
     pub(crate) fn json(
-        &self,
+        self,
         column: &'static str,
         cell: String,
     ) -> Result<Box<RawValue>, StoreError> {
@@ -53,7 +61,7 @@ impl<'a> Row<'a> {
     }
 }
 
-/// A version as its cell. No order comes near 2^63 commands.
+/// A version as its cell. Versions count commands of one order: they never come near 2^63.
 pub(crate) fn from_version(version: Version) -> i64 {
-    i64::try_from(version.0).unwrap_or(i64::MAX)
+    i64::try_from(version.0).expect("a version fits a bigint")
 }

@@ -11,9 +11,7 @@ impl Store {
     /// # Errors
     /// Any fault of the database.
     pub async fn now(&self) -> Result<Timestamp, StoreError> {
-        bounded(
-            sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(self.pool()),
-        )
-        .await
+        bounded(sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#).fetch_one(self.pool()))
+            .await
     }
 }

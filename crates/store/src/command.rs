@@ -79,10 +79,7 @@ impl Store {
     ///
     /// # Errors
     /// Any fault of the database, and a row that cannot be read.
-    pub async fn parked(
-        &self,
-        command_id: CommandId,
-    ) -> Result<Option<ParkedCommand>, StoreError> {
+    pub async fn parked(&self, command_id: CommandId) -> Result<Option<ParkedCommand>, StoreError> {
         let cells = bounded(
             sqlx::query_as!(
                 ParkedCells,

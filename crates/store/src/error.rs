@@ -5,8 +5,8 @@ use std::time::Duration;
 use sqlx::migrate::MigrateError;
 use sqlx::postgres::PgDatabaseError;
 
-/// The unique index that makes a command's effect happen once.
-const OUTCOME_INDEX: &str = "commands_pkey";
+/// The unique indexes that make a command's effect happen once: in `commands`, and in `lane_entries` while it is parked.
+const ONCE_PER_COMMAND: [&str; 2] = ["commands_pkey", "lane_entries_once"];
 
 /// A failure of the database, or of what it holds.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +26,7 @@ pub enum StoreError {
         after: Duration,
     },
 
-    /// A cell holds what this version cannot read.
+    /// A cell holds what this version cannot read. What is there is not repeated: it may be personal.
     #[error("{table}.{column} of row {row} is not {expected}")]
     BadCell {
         /// The table.
@@ -35,7 +35,7 @@ pub enum StoreError {
         column: &'static str,
         /// The row's key.
         row: String,
-        /// What should be there. What is there is not repeated: it may be personal.
+        /// What should be there.
         expected: &'static str,
     },
 
@@ -70,11 +70,17 @@ impl StoreError {
         match self {
             Self::BadCell { .. } => FaultClass::Data,
             Self::TimedOut { .. } | Self::RowCount { .. } => FaultClass::Systemic,
-            // Another shard decided the same command id first: run again, and dedupe finds its outcome.
-            Self::Driver(_) if self.constraint() == Some(OUTCOME_INDEX) => FaultClass::Transient,
-            Self::Driver(_) | Self::Migrate(_) => {
-                self.sqlstate().map_or(FaultClass::Systemic, class_of_sqlstate)
+            // Another shard was first with the same command id: run again, and dedupe finds it.
+            Self::Driver(_)
+                if self
+                    .constraint()
+                    .is_some_and(|name| ONCE_PER_COMMAND.contains(&name)) =>
+            {
+                FaultClass::Transient
             }
+            Self::Driver(_) | Self::Migrate(_) => self
+                .sqlstate()
+                .map_or(FaultClass::Systemic, class_of_sqlstate),
         }
     }
 
@@ -94,6 +100,24 @@ impl StoreError {
     #[must_use]
     pub fn constraint(&self) -> Option<&str> {
         self.refusal().and_then(PgDatabaseError::constraint)
+    }
+
+    /// A statement must touch exactly the rows it was written for: fewer is a lost write, more a wrong one.
+    pub(crate) fn expect_rows(
+        table: &'static str,
+        expected: usize,
+        actual: u64,
+    ) -> Result<(), Self> {
+        let expected = u64::try_from(expected).unwrap_or(u64::MAX);
+        if actual == expected {
+            Ok(())
+        } else {
+            Err(Self::RowCount {
+                table,
+                expected,
+                actual,
+            })
+        }
     }
 
     fn refusal(&self) -> Option<&PgDatabaseError> {
@@ -131,19 +155,31 @@ mod tests {
         for state in ["22001", "22P02", "22P05", "23502", "23505", "23514"] {
             assert_eq!(class_of_sqlstate(state), FaultClass::Data, "{state}");
         }
-        for state in ["08006", "25P03", "25006", "28P01", "42P01", "53300", "57014", "57P01", "58030", "XX000"] {
+        for state in [
+            "08006", "25P03", "25006", "28P01", "42P01", "53300", "57014", "57P01", "58030",
+            "XX000",
+        ] {
             assert_eq!(class_of_sqlstate(state), FaultClass::Systemic, "{state}");
         }
     }
 
     #[test]
     fn faults_without_a_sqlstate_blame_no_command() {
-        for fault in [sqlx::Error::PoolTimedOut, sqlx::Error::WorkerCrashed, sqlx::Error::RowNotFound] {
+        for fault in [
+            sqlx::Error::PoolTimedOut,
+            sqlx::Error::WorkerCrashed,
+            sqlx::Error::RowNotFound,
+        ] {
             assert_eq!(StoreError::Driver(fault).class(), FaultClass::Systemic);
         }
-        let timed_out = StoreError::TimedOut { after: Duration::from_secs(20) };
+        let timed_out = StoreError::TimedOut {
+            after: Duration::from_secs(20),
+        };
         assert_eq!(timed_out.class(), FaultClass::Systemic);
-        assert_eq!(timed_out.to_string(), "no answer from the database within 20 s");
+        assert_eq!(
+            timed_out.to_string(),
+            "no answer from the database within 20 s"
+        );
     }
 
     #[test]

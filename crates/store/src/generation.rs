@@ -83,7 +83,11 @@ impl LayoutWatch {
     pub async fn reload(&self) -> Option<Layout> {
         let request = self.request_reload();
         let mut loaded = self.loaded.clone();
-        let served = timeout(RELOAD_TIMEOUT, loaded.wait_for(|load| load.serves >= request)).await;
+        let served = timeout(
+            RELOAD_TIMEOUT,
+            loaded.wait_for(|load| load.serves >= request),
+        )
+        .await;
         match served {
             Ok(Ok(load)) if load.fresh => load.layout,
             _ => None,
@@ -138,10 +142,8 @@ impl Store {
                 .execute(&mut *tx)
                 .await?
                 .rows_affected();
-                let expected = u64::try_from(shard_count).unwrap_or_default();
-                if shards != expected {
-                    return Err(StoreError::RowCount { table: "shards", expected, actual: shards });
-                }
+                let expected = usize::try_from(shard_count).unwrap_or_default();
+                StoreError::expect_rows("shards", expected, shards)?;
             }
             let layout = sqlx::query_as!(
                 Layout,
@@ -151,7 +153,11 @@ impl Store {
             .await?;
             tx.commit().await?;
             // Only while a generation 1 that was prepared by hand, or aborted, stands in the way.
-            layout.ok_or(StoreError::RowCount { table: "generations", expected: 1, actual: 0 })
+            layout.ok_or(StoreError::RowCount {
+                table: "generations",
+                expected: 1,
+                actual: 0,
+            })
         })
         .await
     }
@@ -166,7 +172,10 @@ impl Store {
         let listening = token.clone();
         tracker.spawn(async move { listener.listen(CHANNEL, heard, listening).await });
         let loader = self.clone();
-        let watch = LayoutWatch { loaded, requests: Arc::clone(&requests) };
+        let watch = LayoutWatch {
+            loaded,
+            requests: Arc::clone(&requests),
+        };
         let token = token.clone();
         tracker.spawn(async move {
             tokio::select! {

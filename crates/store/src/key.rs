@@ -66,7 +66,11 @@ impl Store {
     /// # Errors
     /// Any fault of the database; constraint `api_keys_pkey` for a key id that is taken.
     pub async fn insert_key(&self, key: &NewApiKey) -> Result<(), StoreError> {
-        let scopes: Vec<String> = key.scopes.iter().map(|scope| scope.as_str().to_owned()).collect();
+        let scopes: Vec<String> = key
+            .scopes
+            .iter()
+            .map(|scope| scope.as_str().to_owned())
+            .collect();
         bounded(
             sqlx::query!(
                 "insert into api_keys (key_id, producer, name, secret_hash, scopes)
@@ -193,7 +197,11 @@ impl TryFrom<ApiKeyCells> for ApiKey {
         Ok(Self {
             producer: ProducerId(cells.producer),
             secret_hash: row.bytes("secret_hash", &cells.secret_hash)?,
-            scopes: cells.scopes.iter().filter_map(|scope| Scope::parse(scope)).collect(),
+            scopes: cells
+                .scopes
+                .iter()
+                .filter_map(|scope| Scope::parse(scope))
+                .collect(),
             name: cells.name,
             created_at: cells.created_at,
             revoked_at: cells.revoked_at,

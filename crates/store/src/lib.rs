@@ -9,6 +9,7 @@
 )]
 
 mod attempt;
+mod batch;
 mod cell;
 mod clock;
 mod command;
@@ -26,6 +27,10 @@ mod store;
 mod verify;
 
 pub use attempt::Attempt;
+pub use batch::{
+    BatchTransaction, Conflict, DeadLetter, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite,
+    Parked, ParkedReason, StockWriteRow, Writes,
+};
 pub use command::ParkedCommand;
 pub use error::{FaultClass, StoreError};
 pub use generation::{Layout, LayoutWatch, LoadedLayout};

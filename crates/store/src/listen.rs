@@ -62,9 +62,12 @@ impl Store {
             listener.listen(channel).await?;
             Ok::<_, StoreError>(listener)
         };
-        let mut listener = timeout(CONNECT_TIMEOUT, subscribe)
-            .await
-            .unwrap_or(Err(StoreError::TimedOut { after: CONNECT_TIMEOUT }))?;
+        let mut listener =
+            timeout(CONNECT_TIMEOUT, subscribe)
+                .await
+                .unwrap_or(Err(StoreError::TimedOut {
+                    after: CONNECT_TIMEOUT,
+                }))?;
         listener.eager_reconnect(false);
         // What was announced before this subscription was not heard.
         heard.send_replace(());

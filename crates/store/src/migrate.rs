@@ -38,6 +38,8 @@ impl Store {
         };
         timeout(MIGRATE_TIMEOUT, migrate)
             .await
-            .unwrap_or(Err(StoreError::TimedOut { after: MIGRATE_TIMEOUT }))
+            .unwrap_or(Err(StoreError::TimedOut {
+                after: MIGRATE_TIMEOUT,
+            }))
     }
 }

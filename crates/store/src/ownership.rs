@@ -3,6 +3,7 @@
 
 use orderly_protocol::ShardId;
 
+use crate::store::bounded;
 use crate::{Store, StoreError};
 
 /// The right to write for one shard, as long as nobody claims it after us.
@@ -25,12 +26,12 @@ impl Store {
     /// # Errors
     /// Any fault of the database.
     pub async fn epoch(&self, shard: ShardId) -> Result<Option<i64>, StoreError> {
-        let epoch = sqlx::query_scalar!(
+        let epoch = bounded(sqlx::query_scalar!(
             "select epoch from shards where generation = $1 and shard = $2 and drained_at is null",
             shard.generation,
             shard.shard,
         )
-        .fetch_optional(self.pool())
+        .fetch_optional(self.pool()))
         .await?;
         Ok(epoch)
     }
@@ -48,8 +49,9 @@ impl Store {
         owner: &str,
         seen: i64,
     ) -> Result<Option<Fence>, StoreError> {
-        let epoch = sqlx::query_scalar!(
-            "update shards
+        let epoch = bounded(
+            sqlx::query_scalar!(
+                "update shards
              set epoch = epoch + 1, owner = $4, claimed_at = clock_timestamp()
              where generation = $1 and shard = $2 and epoch = $3 and drained_at is null
                and not exists (
@@ -58,13 +60,18 @@ impl Store {
                    where earlier.generation < $1 and earlier.drained_at is null
                      and generations.state in ('current', 'draining'))
              returning epoch",
-            shard.generation,
-            shard.shard,
-            seen,
-            owner,
+                shard.generation,
+                shard.shard,
+                seen,
+                owner,
+            )
+            .fetch_optional(self.pool()),
         )
-        .fetch_optional(self.pool())
         .await?;
-        Ok(epoch.map(|epoch| Fence { shard, owner: owner.to_owned(), epoch }))
+        Ok(epoch.map(|epoch| Fence {
+            shard,
+            owner: owner.to_owned(),
+            epoch,
+        }))
     }
 }

@@ -42,8 +42,11 @@ impl Store {
     /// Any fault of the database.
     pub async fn relay_offset(&self, name: &str) -> Result<Option<u64>, StoreError> {
         let offset = bounded(
-            sqlx::query_scalar!("select stream_offset from relay_offsets where name = $1", name)
-                .fetch_optional(self.pool()),
+            sqlx::query_scalar!(
+                "select stream_offset from relay_offsets where name = $1",
+                name
+            )
+            .fetch_optional(self.pool()),
         )
         .await?;
         let read = |cell| {
@@ -86,7 +89,9 @@ impl Store {
     ) -> Result<Option<RelayLock>, StoreError> {
         let mut session = timeout(CONNECT_TIMEOUT, self.session().connect())
             .await
-            .map_err(|_| StoreError::TimedOut { after: CONNECT_TIMEOUT })??;
+            .map_err(|_| StoreError::TimedOut {
+                after: CONNECT_TIMEOUT,
+            })??;
         let locked = bounded(
             sqlx::query_scalar!(
                 r#"select pg_try_advisory_lock(hashtextextended('orderly.relay.' || $1::text, 0)) as "locked!""#,
@@ -101,7 +106,10 @@ impl Store {
         }
         let lost = CancellationToken::new();
         let released = CancellationToken::new();
-        let lock = RelayLock { lost: lost.clone(), _release: released.clone().drop_guard() };
+        let lock = RelayLock {
+            lost: lost.clone(),
+            _release: released.clone().drop_guard(),
+        };
         tracker.spawn(hold(session, lost, released));
         Ok(Some(lock))
     }
@@ -115,12 +123,18 @@ async fn hold(mut session: PgConnection, lost: CancellationToken, released: Canc
     };
     lost.cancel();
     if let Some(fault) = ended {
-        tracing::warn!(error = &fault as &dyn std::error::Error, "lock of the relay lost");
+        tracing::warn!(
+            error = &fault as &dyn std::error::Error,
+            "lock of the relay lost"
+        );
         return;
     }
     // Closing ends the lock at once; if that fails, Postgres ends it when it misses the client.
     if let Err(fault) = bounded(session.close()).await {
-        tracing::warn!(error = &fault as &dyn std::error::Error, "lock of the relay not given back");
+        tracing::warn!(
+            error = &fault as &dyn std::error::Error,
+            "lock of the relay not given back"
+        );
     }
 }
 
@@ -130,7 +144,11 @@ async fn test_until_gone(session: &mut PgConnection) -> StoreError {
         match timeout(TEST_TIMEOUT, session.ping()).await {
             Ok(Ok(())) => {}
             Ok(Err(fault)) => return fault.into(),
-            Err(_) => return StoreError::TimedOut { after: TEST_TIMEOUT },
+            Err(_) => {
+                return StoreError::TimedOut {
+                    after: TEST_TIMEOUT,
+                };
+            }
         }
     }
 }

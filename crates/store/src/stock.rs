@@ -62,10 +62,10 @@ enum Change {
 }
 
 pub(crate) struct StockCells {
-    sku: String,
-    on_hand: i64,
-    reserved: i64,
-    updated_at: OffsetDateTime,
+    pub(crate) sku: String,
+    pub(crate) on_hand: i64,
+    pub(crate) reserved: i64,
+    pub(crate) updated_at: OffsetDateTime,
 }
 
 struct WriteCells {
@@ -164,13 +164,24 @@ impl Store {
             let mut connection = self.pool().acquire().await?;
             return match earlier_write(&mut connection, write).await? {
                 Some(earlier) => answer_again(write, &earlier),
-                None => Err(StoreError::RowCount { table: "stock_writes", expected: 1, actual: 0 }),
+                None => Err(StoreError::RowCount {
+                    table: "stock_writes",
+                    expected: 1,
+                    actual: 0,
+                }),
             };
         };
         update(&mut tx, &write.sku, after, written_at).await?;
         tx.commit().await?;
-        let row = StockRow { sku: write.sku.clone(), level: after, updated_at: written_at };
-        Ok(StockWriteResult::Written { row, replayed: false })
+        let row = StockRow {
+            sku: write.sku.clone(),
+            level: after,
+            updated_at: written_at,
+        };
+        Ok(StockWriteResult::Written {
+            row,
+            replayed: false,
+        })
     }
 }
 
@@ -210,7 +221,10 @@ async fn lock(tx: &mut PgConnection, sku: &Sku) -> Result<StockLevel, StoreError
     )
     .fetch_one(tx)
     .await?;
-    Ok(StockLevel { on_hand: cells.on_hand, reserved: cells.reserved })
+    Ok(StockLevel {
+        on_hand: cells.on_hand,
+        reserved: cells.reserved,
+    })
 }
 
 async fn earlier_write(
@@ -236,10 +250,16 @@ fn answer_again(write: &StockWrite, earlier: &WriteCells) -> Result<StockWriteRe
     let key = format!("{}/{}", write.producer, write.key);
     let row = StockRow {
         sku: Row::new("stock_writes", &key).sku("sku", &earlier.sku)?,
-        level: StockLevel { on_hand: earlier.on_hand_after, reserved: earlier.reserved_after },
+        level: StockLevel {
+            on_hand: earlier.on_hand_after,
+            reserved: earlier.reserved_after,
+        },
         updated_at: earlier.written_at,
     };
-    Ok(StockWriteResult::Written { row, replayed: true })
+    Ok(StockWriteResult::Written {
+        row,
+        replayed: true,
+    })
 }
 
 /// Records the write, unless its key is taken. Waits for a transaction in flight that holds the same key.
@@ -287,10 +307,7 @@ async fn update(
     .execute(tx)
     .await?
     .rows_affected();
-    if actual != 1 {
-        return Err(StoreError::RowCount { table: "stock", expected: 1, actual });
-    }
-    Ok(())
+    StoreError::expect_rows("stock", 1, actual)
 }
 
 impl TryFrom<StockCells> for StockRow {
@@ -300,7 +317,10 @@ impl TryFrom<StockCells> for StockRow {
         let row = Row::new("stock", &cells.sku);
         Ok(Self {
             sku: row.sku("sku", &cells.sku)?,
-            level: StockLevel { on_hand: cells.on_hand, reserved: cells.reserved },
+            level: StockLevel {
+                on_hand: cells.on_hand,
+                reserved: cells.reserved,
+            },
             updated_at: cells.updated_at,
         })
     }

@@ -76,7 +76,9 @@ impl Store {
     /// An unreadable `url`.
     pub fn connect_lazy(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         let session = session_options(url.parse()?, options);
-        Ok(Self { pool: pool_options(options).connect_lazy_with(session) })
+        Ok(Self {
+            pool: pool_options(options).connect_lazy_with(session),
+        })
     }
 
     /// Closes all connections, after those in use have come back.
@@ -95,15 +97,15 @@ impl Store {
 }
 
 /// Bounds one call, whatever the network does. Dropping it midway is safe: the pool gives the connection up or drains it.
-pub(crate) async fn bounded<T, E>(
-    call: impl Future<Output = Result<T, E>>,
-) -> Result<T, StoreError>
+pub(crate) async fn bounded<T, E>(call: impl Future<Output = Result<T, E>>) -> Result<T, StoreError>
 where
     StoreError: From<E>,
 {
     match timeout(CALL_TIMEOUT, call).await {
         Ok(answer) => Ok(answer?),
-        Err(_) => Err(StoreError::TimedOut { after: CALL_TIMEOUT }),
+        Err(_) => Err(StoreError::TimedOut {
+            after: CALL_TIMEOUT,
+        }),
     }
 }
 
@@ -120,14 +122,19 @@ fn session_options(connect: PgConnectOptions, options: &StoreOptions) -> PgConne
         SessionProfile::General => IDLE_IN_TRANSACTION_TIMEOUT,
         SessionProfile::Worker => WORKER_IDLE_IN_TRANSACTION_TIMEOUT,
     };
-    let connect = connect.application_name(&options.application_name).options([
-        ("statement_timeout", millis(STATEMENT_TIMEOUT)),
-        ("lock_timeout", millis(LOCK_TIMEOUT)),
-        ("idle_in_transaction_session_timeout", millis(idle_in_transaction)),
-        ("tcp_user_timeout", millis(TCP_USER_TIMEOUT)),
-        // The fence and every lock rely on statements that see what was committed before they began.
-        ("default_transaction_isolation", "read committed".to_owned()),
-    ]);
+    let connect = connect
+        .application_name(&options.application_name)
+        .options([
+            ("statement_timeout", millis(STATEMENT_TIMEOUT)),
+            ("lock_timeout", millis(LOCK_TIMEOUT)),
+            (
+                "idle_in_transaction_session_timeout",
+                millis(idle_in_transaction),
+            ),
+            ("tcp_user_timeout", millis(TCP_USER_TIMEOUT)),
+            // The fence and every lock rely on statements that see what was committed before they began.
+            ("default_transaction_isolation", "read committed".to_owned()),
+        ]);
     match options.profile {
         SessionProfile::General => connect,
         // `where id = any($1)`, planned while the tables are empty, is a sequential scan that stays in the plan cache

@@ -86,7 +86,8 @@ impl Store {
     /// Any fault of the database.
     pub async fn snapshot(&self) -> Result<Snapshot, StoreError> {
         let tx = bounded(
-            self.pool().begin_with("begin isolation level repeatable read, read only"),
+            self.pool()
+                .begin_with("begin isolation level repeatable read, read only"),
         )
         .await?;
         Ok(Snapshot { tx })
@@ -122,7 +123,8 @@ impl Snapshot {
             .map(|cells| {
                 Ok(ProjectedOrder {
                     order_id: OrderId(cells.order_id),
-                    version: Row::new("orders", &cells.order_id).version("version", cells.version)?,
+                    version: Row::new("orders", &cells.order_id)
+                        .version("version", cells.version)?,
                     status: cells.status,
                     held: cells.held,
                     customer_id: cells.customer_id,

@@ -6,6 +6,8 @@ use uuid::Uuid;
 
 use super::BatchTransaction;
 use crate::StoreError;
+use crate::cell::Row;
+use crate::store::bounded;
 
 /// A command id that is taken.
 #[derive(Clone, Debug)]
@@ -36,32 +38,34 @@ impl BatchTransaction {
     /// Any fault of the database, and a row that cannot be read.
     pub async fn dedupe(&mut self, ids: &[CommandId]) -> Result<Vec<Known>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows = sqlx::query!(
-            r#"select command_id as "command_id!", fingerprint as "fingerprint!", outcome,
+        let rows = bounded(
+            sqlx::query!(
+                r#"select command_id as "command_id!", fingerprint as "fingerprint!", outcome,
                       version, rejection ->> 'code' as code
                from commands where command_id = any($1)
                union all
                select command_id, fingerprint, null, null, null
                from lane_entries where command_id = any($1)"#,
-            &ids,
+                &ids,
+            )
+            .fetch_all(&mut *self.transaction),
         )
-        .fetch_all(&mut *self.transaction)
         .await?;
         rows.into_iter()
-            .map(|row| {
-                let outcome = row.outcome.zip(row.version).map(|(outcome, version)| {
-                    Ok::<_, StoreError>((
-                        Outcome::parse(&outcome).ok_or_else(|| {
-                            StoreError::bad_cell("commands", "outcome", row.command_id)
-                        })?,
-                        version_of("commands", row.command_id, version)?,
-                        row.code,
-                    ))
-                });
+            .map(|cells| {
+                let row = Row::new("commands", &cells.command_id);
+                let outcome = match cells.outcome.zip(cells.version) {
+                    None => None,
+                    Some((outcome, version)) => Some((
+                        Outcome::parse(&outcome).ok_or_else(|| row.bad("outcome", "an outcome"))?,
+                        row.version("version", version)?,
+                        cells.code,
+                    )),
+                };
                 Ok(Known {
-                    command_id: CommandId(row.command_id),
-                    fingerprint: fingerprint_of("commands", row.command_id, &row.fingerprint)?,
-                    outcome: outcome.transpose()?,
+                    command_id: CommandId(cells.command_id),
+                    fingerprint: row.fingerprint("fingerprint", &cells.fingerprint)?,
+                    outcome,
                 })
             })
             .collect()
@@ -74,8 +78,9 @@ impl BatchTransaction {
     /// Any fault of the database, and a row that cannot be read.
     pub async fn load(&mut self, ids: &[OrderId]) -> Result<Vec<LoadedOrder>, StoreError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows = sqlx::query!(
-            r#"select wanted.order_id as "order_id!", orders.version as "version?",
+        let rows = bounded(
+            sqlx::query!(
+                r#"select wanted.order_id as "order_id!", orders.version as "version?",
                       orders.state::text as "state?",
                       case when lanes.order_id is not null then
                           coalesce((select max(position) from lane_entries
@@ -84,19 +89,22 @@ impl BatchTransaction {
                from unnest($1::uuid[]) as wanted (order_id)
                left join orders on orders.order_id = wanted.order_id
                left join lanes on lanes.order_id = wanted.order_id"#,
-            &ids,
+                &ids,
+            )
+            .fetch_all(&mut *self.transaction),
         )
-        .fetch_all(&mut *self.transaction)
         .await?;
         rows.into_iter()
-            .map(|row| {
-                let state = row.version.zip(row.state).map(|(version, state)| {
-                    Ok::<_, StoreError>((version_of("orders", row.order_id, version)?, state))
-                });
+            .map(|cells| {
+                let row = Row::new("orders", &cells.order_id);
+                let found = match cells.version.zip(cells.state) {
+                    None => None,
+                    Some((version, state)) => Some((row.version("version", version)?, state)),
+                };
                 Ok(LoadedOrder {
-                    order_id: OrderId(row.order_id),
-                    row: state.transpose()?,
-                    lane_tail: row.lane_tail,
+                    order_id: OrderId(cells.order_id),
+                    row: found,
+                    lane_tail: cells.lane_tail,
                 })
             })
             .collect()
@@ -114,39 +122,28 @@ impl BatchTransaction {
             return Ok(levels);
         }
         let names: Vec<String> = skus.iter().map(|sku| sku.as_str().to_owned()).collect();
-        let rows = sqlx::query!(
-            "select sku, on_hand, reserved from stock
+        let rows = bounded(
+            sqlx::query!(
+                "select sku, on_hand, reserved from stock
              where sku = any($1)
              order by sku
              for no key update",
-            &names,
+                &names,
+            )
+            .fetch_all(&mut *self.transaction),
         )
-        .fetch_all(&mut *self.transaction)
         .await?;
         for sku in skus {
             levels.insert(sku.clone(), None);
         }
-        for row in rows {
-            let sku =
-                Sku::new(&row.sku).ok_or_else(|| StoreError::bad_cell("stock", "sku", &row.sku))?;
-            let level = StockLevel { on_hand: row.on_hand, reserved: row.reserved };
+        for cells in rows {
+            let sku = Row::new("stock", &cells.sku).sku("sku", &cells.sku)?;
+            let level = StockLevel {
+                on_hand: cells.on_hand,
+                reserved: cells.reserved,
+            };
             levels.insert(sku, Some(level));
         }
         Ok(levels)
     }
-}
-
-fn version_of(table: &'static str, key: Uuid, version: i64) -> Result<Version, StoreError> {
-    u64::try_from(version).map(Version).map_err(|_| StoreError::bad_cell(table, "version", key))
-}
-
-fn fingerprint_of(
-    table: &'static str,
-    key: Uuid,
-    bytes: &[u8],
-) -> Result<Fingerprint, StoreError> {
-    bytes
-        .try_into()
-        .map(Fingerprint)
-        .map_err(|_| StoreError::bad_cell(table, "fingerprint", key))
 }

@@ -6,6 +6,8 @@ use orderly_protocol::{Fingerprint, Outcome, RecordedEvent, RejectionBody, Times
 
 use super::BatchTransaction;
 use crate::StoreError;
+use crate::cell::from_version;
+use crate::store::bounded;
 
 /// Everything one batch writes.
 #[derive(Clone, Debug, Default)]
@@ -173,8 +175,10 @@ impl BatchTransaction {
     pub async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
         self.insert_outcomes(&writes.outcomes).await?;
         self.insert_events(&writes.events).await?;
-        let (new, changed): (Vec<_>, Vec<_>) =
-            writes.orders.iter().partition(|order| order.loaded == Version::NONE);
+        let (new, changed): (Vec<_>, Vec<_>) = writes
+            .orders
+            .iter()
+            .partition(|order| order.loaded == Version::NONE);
         self.insert_orders(&new).await?;
         self.update_orders(&changed).await?;
         self.update_stock(&writes.stock).await?;
@@ -194,9 +198,10 @@ impl BatchTransaction {
             .iter()
             .map(|o| o.rejection.as_ref().map(serde_json::to_string).transpose())
             .collect::<Result<Vec<_>, _>>()
-            .map_err(|_| StoreError::unwritable("commands", "rejection"))?;
-        let inserted = sqlx::query!(
-            "insert into commands (command_id, order_id, producer, type, fingerprint, outcome,
+            .expect("texts serialize");
+        let inserted = bounded(
+            sqlx::query!(
+                "insert into commands (command_id, order_id, producer, type, fingerprint, outcome,
                                    version, rejection, accepted_at, decided_at)
              select command_id, order_id, producer, type, fingerprint, outcome,
                     version, rejection::jsonb, accepted_at, $10
@@ -205,20 +210,21 @@ impl BatchTransaction {
                   as t (command_id, order_id, producer, type, fingerprint, outcome,
                         version, rejection, accepted_at)
              order by command_id",
-            &column(outcomes, |o| o.command_id.0),
-            &column(outcomes, |o| o.order_id.0),
-            &column(outcomes, |o| o.producer.0),
-            &column(outcomes, |o| o.action_type.clone()),
-            &column(outcomes, |o| o.fingerprint.0.to_vec()),
-            &column(outcomes, |o| o.outcome.as_str().to_owned()),
-            &column(outcomes, |o| bigint(o.version)),
-            &rejections as &[Option<String>],
-            &column(outcomes, |o| o.accepted_at),
-            self.at,
+                &column(outcomes, |o| o.command_id.0),
+                &column(outcomes, |o| o.order_id.0),
+                &column(outcomes, |o| o.producer.0),
+                &column(outcomes, |o| o.action_type.clone()),
+                &column(outcomes, |o| o.fingerprint.0.to_vec()),
+                &column(outcomes, |o| o.outcome.as_str().to_owned()),
+                &column(outcomes, |o| from_version(o.version)),
+                &rejections as &[Option<String>],
+                &column(outcomes, |o| o.accepted_at),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("commands", outcomes.len(), inserted.rows_affected())
+        expect_rows("commands", outcomes.len(), inserted.rows_affected())
     }
 
     async fn insert_events(&mut self, events: &[NewEvent]) -> Result<(), StoreError> {
@@ -226,8 +232,9 @@ impl BatchTransaction {
             return Ok(());
         }
         // `order by place`: log_id is drawn row by row, and must follow the order in which the events happened.
-        let inserted = sqlx::query!(
-            "insert into events (order_id, version, command_id, delivery_id, type, data,
+        let inserted = bounded(
+            sqlx::query!(
+                "insert into events (order_id, version, command_id, delivery_id, type, data,
                                  traceparent, recorded_at)
              select order_id, version, command_id, delivery_id, type, data::jsonb, traceparent,
                     recorded_at
@@ -237,25 +244,26 @@ impl BatchTransaction {
                   as t (order_id, version, command_id, delivery_id, type, data, traceparent,
                         recorded_at, place)
              order by place",
-            &column(events, |e| e.event.order_id.0),
-            &column(events, |e| bigint(e.event.version)),
-            &column(events, |e| e.event.command_id.0),
-            &column(events, |e| e.delivery_id.0),
-            &column(events, |e| e.event.event_type.clone()),
-            &column(events, |e| e.event.data.get().to_owned()),
-            &column(events, |e| e.event.traceparent.clone()) as &[Option<String>],
-            &column(events, |e| e.event.recorded_at),
+                &column(events, |e| e.event.order_id.0),
+                &column(events, |e| from_version(e.event.version)),
+                &column(events, |e| e.event.command_id.0),
+                &column(events, |e| e.delivery_id.0),
+                &column(events, |e| e.event.event_type.clone()),
+                &column(events, |e| e.event.data.get().to_owned()),
+                &column(events, |e| e.event.traceparent.clone()) as &[Option<String>],
+                &column(events, |e| e.event.recorded_at),
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("events", events.len(), inserted.rows_affected())
+        expect_rows("events", events.len(), inserted.rows_affected())
     }
 
     async fn insert_orders(&mut self, orders: &[&OrderWrite]) -> Result<(), StoreError> {
         if orders.is_empty() {
             return Ok(());
         }
-        let inserted = sqlx::query!(
+        let inserted = bounded(sqlx::query!(
             "insert into orders (order_id, version, status, held, customer_id, currency,
                                  total_minor, captured_minor, refunded_minor, refund_pending_minor,
                                  state, created_at, updated_at)
@@ -267,7 +275,7 @@ impl BatchTransaction {
                   as t (order_id, version, status, held, customer_id, currency,
                         total_minor, captured_minor, refunded_minor, refund_pending_minor, state)",
             &column(orders, |o| o.order_id.0),
-            &column(orders, |o| bigint(o.version)),
+            &column(orders, |o| from_version(o.version)),
             &column(orders, |o| o.status.to_owned()),
             &column(orders, |o| o.held),
             &column(orders, |o| o.customer_id.clone()),
@@ -279,9 +287,9 @@ impl BatchTransaction {
             &column(orders, |o| o.state.clone()),
             self.at,
         )
-        .execute(&mut *self.transaction)
+        .execute(&mut *self.transaction))
         .await?;
-        StoreError::expect_rows("orders", orders.len(), inserted.rows_affected())
+        expect_rows("orders", orders.len(), inserted.rows_affected())
     }
 
     /// Optimistic as well: an order that is not at the version the batch loaded is a fault, not a lost update.
@@ -290,8 +298,9 @@ impl BatchTransaction {
         if orders.is_empty() {
             return Ok(());
         }
-        let updated = sqlx::query!(
-            "update orders
+        let updated = bounded(
+            sqlx::query!(
+                "update orders
              set version = t.version, status = t.status, held = t.held,
                  total_minor = t.total_minor, captured_minor = t.captured_minor,
                  refunded_minor = t.refunded_minor,
@@ -302,21 +311,22 @@ impl BatchTransaction {
                   as t (order_id, loaded, version, status, held,
                         total_minor, captured_minor, refunded_minor, refund_pending_minor, state)
              where orders.order_id = t.order_id and orders.version = t.loaded",
-            &column(orders, |o| o.order_id.0),
-            &column(orders, |o| bigint(o.loaded)),
-            &column(orders, |o| bigint(o.version)),
-            &column(orders, |o| o.status.to_owned()),
-            &column(orders, |o| o.held),
-            &column(orders, |o| o.total_minor),
-            &column(orders, |o| o.captured_minor),
-            &column(orders, |o| o.refunded_minor),
-            &column(orders, |o| o.refund_pending_minor),
-            &column(orders, |o| o.state.clone()),
-            self.at,
+                &column(orders, |o| o.order_id.0),
+                &column(orders, |o| from_version(o.loaded)),
+                &column(orders, |o| from_version(o.version)),
+                &column(orders, |o| o.status.to_owned()),
+                &column(orders, |o| o.held),
+                &column(orders, |o| o.total_minor),
+                &column(orders, |o| o.captured_minor),
+                &column(orders, |o| o.refunded_minor),
+                &column(orders, |o| o.refund_pending_minor),
+                &column(orders, |o| o.state.clone()),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("orders", orders.len(), updated.rows_affected())
+        expect_rows("orders", orders.len(), updated.rows_affected())
     }
 
     /// The rows are locked since [`Self::lock_stock`].
@@ -324,19 +334,21 @@ impl BatchTransaction {
         if stock.is_empty() {
             return Ok(());
         }
-        let updated = sqlx::query!(
-            "update stock
+        let updated = bounded(
+            sqlx::query!(
+                "update stock
              set on_hand = t.on_hand, reserved = t.reserved, updated_at = $4
              from unnest($1::text[], $2::bigint[], $3::bigint[]) as t (sku, on_hand, reserved)
              where stock.sku = t.sku",
-            &column(stock, |s| s.sku.as_str().to_owned()),
-            &column(stock, |s| s.level.on_hand),
-            &column(stock, |s| s.level.reserved),
-            self.at,
+                &column(stock, |s| s.sku.as_str().to_owned()),
+                &column(stock, |s| s.level.on_hand),
+                &column(stock, |s| s.level.reserved),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("stock", stock.len(), updated.rows_affected())
+        expect_rows("stock", stock.len(), updated.rows_affected())
     }
 
     async fn insert_movements(
@@ -346,20 +358,22 @@ impl BatchTransaction {
         if movements.is_empty() {
             return Ok(());
         }
-        let inserted = sqlx::query!(
-            "insert into stock_movements (order_id, version, sku, on_hand, reserved)
+        let inserted = bounded(
+            sqlx::query!(
+                "insert into stock_movements (order_id, version, sku, on_hand, reserved)
              select order_id, version, sku, on_hand, reserved
              from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
                   as t (order_id, version, sku, on_hand, reserved)",
-            &column(movements, |(order_id, _, _)| order_id.0),
-            &column(movements, |(_, version, _)| bigint(*version)),
-            &column(movements, |(_, _, moved)| moved.sku.as_str().to_owned()),
-            &column(movements, |(_, _, moved)| moved.on_hand),
-            &column(movements, |(_, _, moved)| moved.reserved),
+                &column(movements, |(order_id, _, _)| order_id.0),
+                &column(movements, |(_, version, _)| from_version(*version)),
+                &column(movements, |(_, _, moved)| moved.sku.as_str().to_owned()),
+                &column(movements, |(_, _, moved)| moved.on_hand),
+                &column(movements, |(_, _, moved)| moved.reserved),
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("stock_movements", movements.len(), inserted.rows_affected())
+        expect_rows("stock_movements", movements.len(), inserted.rows_affected())
     }
 
     /// A redelivery finds the same conflict again: recorded once.
@@ -367,8 +381,9 @@ impl BatchTransaction {
         if conflicts.is_empty() {
             return Ok(());
         }
-        sqlx::query!(
-            "insert into command_conflicts (command_id, fingerprint, order_id, producer, type,
+        bounded(
+            sqlx::query!(
+                "insert into command_conflicts (command_id, fingerprint, order_id, producer, type,
                                             accepted_at, seen_at)
              select command_id, fingerprint, order_id, producer, type, accepted_at, $7
              from unnest($1::uuid[], $2::bytea[], $3::uuid[], $4::uuid[], $5::text[],
@@ -376,15 +391,16 @@ impl BatchTransaction {
                   as t (command_id, fingerprint, order_id, producer, type, accepted_at)
              order by command_id, fingerprint
              on conflict on constraint command_conflicts_pkey do nothing",
-            &column(conflicts, |c| c.command_id.0),
-            &column(conflicts, |c| c.fingerprint.0.to_vec()),
-            &column(conflicts, |c| c.order_id.0),
-            &column(conflicts, |c| c.producer.0),
-            &column(conflicts, |c| c.action_type.clone()),
-            &column(conflicts, |c| c.accepted_at),
-            self.at,
+                &column(conflicts, |c| c.command_id.0),
+                &column(conflicts, |c| c.fingerprint.0.to_vec()),
+                &column(conflicts, |c| c.order_id.0),
+                &column(conflicts, |c| c.producer.0),
+                &column(conflicts, |c| c.action_type.clone()),
+                &column(conflicts, |c| c.accepted_at),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
         Ok(())
     }
@@ -397,19 +413,22 @@ impl BatchTransaction {
             .iter()
             .filter_map(|p| p.reason.as_ref().map(|reason| (p.order_id, reason)))
             .collect();
-        let lanes = sqlx::query!(
-            "insert into lanes (order_id, reason, detail, parked_at)
+        let lanes = bounded(
+            sqlx::query!(
+                "insert into lanes (order_id, reason, detail, parked_at)
              select order_id, reason, detail, $4
              from unnest($1::uuid[], $2::text[], $3::text[]) as t (order_id, reason, detail)",
-            &column(&begun, |(order_id, _)| order_id.0),
-            &column(&begun, |(_, reason)| reason.code.to_owned()),
-            &column(&begun, |(_, reason)| reason.detail.clone()),
-            self.at,
+                &column(&begun, |(order_id, _)| order_id.0),
+                &column(&begun, |(_, reason)| reason.code.to_owned()),
+                &column(&begun, |(_, reason)| reason.detail.clone()),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
-        StoreError::expect_rows("lanes", begun.len(), lanes.rows_affected())?;
-        let entries = sqlx::query!(
+        expect_rows("lanes", begun.len(), lanes.rows_affected())?;
+        let entries = bounded(
+            sqlx::query!(
             "insert into lane_entries (order_id, position, command_id, producer, type, fingerprint,
                                        envelope, accepted_at, parked_at)
              select order_id, position, command_id, producer, type, fingerprint,
@@ -429,9 +448,10 @@ impl BatchTransaction {
             &column(parked, |p| p.accepted_at),
             self.at,
         )
-        .execute(&mut *self.transaction)
+            .execute(&mut *self.transaction),
+        )
         .await?;
-        StoreError::expect_rows("lane_entries", parked.len(), entries.rows_affected())
+        expect_rows("lane_entries", parked.len(), entries.rows_affected())
     }
 
     /// A redelivery is the same dead letter: recorded once.
@@ -439,8 +459,9 @@ impl BatchTransaction {
         if letters.is_empty() {
             return Ok(());
         }
-        sqlx::query!(
-            "insert into dead_letters (body_hash, body, headers, reason, detail,
+        bounded(
+            sqlx::query!(
+                "insert into dead_letters (body_hash, body, headers, reason, detail,
                                        generation, shard, received_at)
              select body_hash, body, headers::jsonb, reason, detail, generation, shard, $8
              from unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::text[],
@@ -448,16 +469,17 @@ impl BatchTransaction {
                   as t (body_hash, body, headers, reason, detail, generation, shard)
              order by body_hash
              on conflict on constraint dead_letters_once do nothing",
-            &column(letters, |l| l.body_hash.to_vec()),
-            &column(letters, |l| l.body.clone()),
-            &column(letters, |l| l.headers.clone()),
-            &column(letters, |l| l.reason.to_owned()),
-            &column(letters, |l| l.detail.clone()),
-            &column(letters, |l| l.shard.generation),
-            &column(letters, |l| l.shard.shard),
-            self.at,
+                &column(letters, |l| l.body_hash.to_vec()),
+                &column(letters, |l| l.body.clone()),
+                &column(letters, |l| l.headers.clone()),
+                &column(letters, |l| l.reason.to_owned()),
+                &column(letters, |l| l.detail.clone()),
+                &column(letters, |l| l.shard.generation),
+                &column(letters, |l| l.shard.shard),
+                self.at,
+            )
+            .execute(&mut *self.transaction),
         )
-        .execute(&mut *self.transaction)
         .await?;
         Ok(())
     }
@@ -468,7 +490,16 @@ fn column<Row, Cell>(rows: &[Row], cell: impl Fn(&Row) -> Cell) -> Vec<Cell> {
     rows.iter().map(cell).collect()
 }
 
-/// A version as Postgres stores it. Versions count commands of one order: they never come near 2^63.
-fn bigint(version: Version) -> i64 {
-    i64::try_from(version.0).expect("a version fits a bigint")
+/// A statement that touched another number of rows than it was given broke an invariant: nothing of it may stay.
+fn expect_rows(table: &'static str, expected: usize, actual: u64) -> Result<(), StoreError> {
+    let expected = expected as u64;
+    if actual == expected {
+        Ok(())
+    } else {
+        Err(StoreError::RowCount {
+            table,
+            expected,
+            actual,
+        })
+    }
 }
