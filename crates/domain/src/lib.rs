@@ -9,24 +9,28 @@ mod event;
 mod evolve;
 mod faults;
 mod id;
+mod kind;
 pub mod limits;
 mod money;
 mod movement;
 mod order;
+mod payment;
 mod rejection;
 mod stock;
 
 pub use command::{
-    Action, ActionKind, Address, Amend, Annotate, Cancel, Command, Hold, LineQuantity, NewLine,
-    Pay, PaymentResult, Place, RecordPayment, RecordRefund, RefundOrder, RefundResult, Return,
+    Action, Address, Amend, Annotate, Cancel, Command, Hold, LineQuantity, NewLine, Pay,
+    PaymentResult, Place, RecordPayment, RecordRefund, RefundOrder, RefundResult, Return,
     SetAddress, Ship,
 };
 pub use decide::{Decision, SkuNotLoaded, allowed_commands, decide};
 pub use event::{Effect, Event};
 pub use evolve::{Unreplayable, evolve};
 pub use id::{CommandId, OrderId, PaymentId, ProducerId, RefundId, Sku, Version};
+pub use kind::ActionKind;
 pub use money::{Currency, MAX_AMOUNT_MINOR};
 pub use movement::movements;
-pub use order::{Order, OrderLine, Payment, PaymentStatus, Refund, RefundStatus, Status};
+pub use order::{Order, OrderLine, Status};
+pub use payment::{Payment, PaymentStatus, Refund, RefundStatus};
 pub use rejection::{Fault, Rejection, RejectionCode};
 pub use stock::{StockLevel, StockLevels, StockMovement, StockWriteError};

@@ -28,6 +28,51 @@ pub struct Fault {
     pub detail: String,
 }
 
+impl Rejection {
+    /// A rejection for one fault.
+    pub(crate) fn new(version: Version, fault: Fault) -> Self {
+        Self {
+            code: fault.code,
+            version,
+            detail: fault.detail.clone(),
+            faults: vec![fault],
+        }
+    }
+
+    /// A rejection for `first`, which names it, and others of its class.
+    pub(crate) fn with(version: Version, first: Fault, others: Vec<Fault>) -> Self {
+        let mut rejection = Self::new(version, first);
+        if !others.is_empty() {
+            rejection.detail = format!("{} Further faults: {}.", rejection.detail, others.len());
+        }
+        rejection.faults.extend(others);
+        rejection
+    }
+
+    /// A rejection for these faults, if there are any.
+    pub(crate) fn unless_none(version: Version, mut faults: Vec<Fault>) -> Result<(), Self> {
+        if faults.is_empty() {
+            return Ok(());
+        }
+        let first = faults.remove(0);
+        Err(Self::with(version, first, faults))
+    }
+}
+
+impl Fault {
+    pub(crate) fn new(
+        pointer: impl Into<String>,
+        code: RejectionCode,
+        detail: impl Into<String>,
+    ) -> Self {
+        Self {
+            pointer: pointer.into(),
+            code,
+            detail: detail.into(),
+        }
+    }
+}
+
 /// The stable code of a rejection or fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum RejectionCode {
