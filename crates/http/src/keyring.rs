@@ -1,0 +1,207 @@
+//! The API keys of all producers, held in memory so that authenticating touches no database.
+//!
+//! Reads keys, never writes them.
+
+use std::collections::HashMap;
+use std::error::Error;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use arc_swap::ArcSwap;
+use lru::LruCache;
+use orderly_protocol::ProblemCode;
+use orderly_protocol::api_key::{self, Presented, SecretHash};
+use orderly_store::{ApiKey, Store, StoreError};
+use tokio::sync::{Semaphore, watch};
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::authorized::unauthorized;
+use crate::{Caller, Check, ProblemResponse};
+
+/// How often all keys are read: with the timeout below, a revoked key is refused within 10 s even if its NOTIFY was lost.
+const REFRESH_EVERY: Duration = Duration::from_secs(5);
+
+/// How long one read of all keys may take.
+const REFRESH_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long one request may wait for the lookup of a key that is not in memory.
+const LOOKUP_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// Lookups at a time: guessing keys must not take the database's connections.
+const LOOKUPS: usize = 4;
+
+/// How long an unknown key id is refused without another lookup: short, since the key may just be in the making.
+const UNKNOWN_FOR: Duration = Duration::from_secs(1);
+
+/// Unknown key ids remembered, about 100 bytes each.
+const UNKNOWN_IDS: NonZeroUsize = NonZeroUsize::new(10_000).expect("10,000 is not zero");
+
+/// All live keys of the database. Cheap to clone; all clones are one.
+#[derive(Clone, Debug)]
+pub struct Keyring {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    store: Store,
+    live: ArcSwap<HashMap<String, Key>>,
+    unknown: Mutex<LruCache<String, Instant>>,
+    lookups: Semaphore,
+}
+
+#[derive(Clone, Debug)]
+struct Key {
+    secret_hash: SecretHash,
+    caller: Caller,
+}
+
+impl Keyring {
+    /// A keyring over `store`, kept fresh by a task in `tracker` until `token` is cancelled. `check` becomes ready with the
+    /// first load and stays so: without the database the known keys go on working.
+    #[must_use]
+    pub fn start(
+        store: Store,
+        check: Check,
+        tracker: &TaskTracker,
+        token: &CancellationToken,
+    ) -> Self {
+        let changed = store.watch_keys(tracker, token);
+        let keyring = Self {
+            inner: Arc::new(Inner {
+                store,
+                live: ArcSwap::default(),
+                unknown: Mutex::new(LruCache::new(UNKNOWN_IDS)),
+                lookups: Semaphore::new(LOOKUPS),
+            }),
+        };
+        tracker.spawn(keyring.clone().run(check, changed, token.clone()));
+        keyring
+    }
+
+    /// The owner of the key `token`.
+    ///
+    /// # Errors
+    /// 401 if no live key is `token`; 503 if that cannot be known because the database is away.
+    pub async fn authenticate(&self, token: &str) -> Result<Caller, ProblemResponse> {
+        const REFUSED: &str = "this API key is malformed, unknown or revoked";
+        let presented = api_key::parse(token).map_err(|_| unauthorized(REFUSED))?;
+        let key = match self.in_memory(&presented.key_id) {
+            Some(key) => Some(key),
+            None => self.look_up(&presented).await?,
+        };
+        key.filter(|key| key.secret_hash.matches(&presented.secret_hash))
+            .map(|key| key.caller)
+            .ok_or_else(|| unauthorized(REFUSED))
+    }
+
+    /// Keeps the keys fresh until `token` is cancelled: every 5 s and whenever the database says that they changed.
+    async fn run(self, check: Check, mut changed: watch::Receiver<()>, token: CancellationToken) {
+        let rounds = async {
+            loop {
+                // Marked before the read: what changes meanwhile starts another round.
+                changed.mark_unchanged();
+                match tokio::time::timeout(REFRESH_TIMEOUT, self.refresh()).await {
+                    Ok(Ok(())) => check.ready(),
+                    Ok(Err(error)) => {
+                        tracing::warn!(error = &error as &dyn Error, "cannot refresh the API keys")
+                    }
+                    Err(_) => tracing::warn!("refreshing the API keys took too long"),
+                }
+                // No sender left means that only the clock is, and that means shutdown.
+                if let Ok(Err(_)) = tokio::time::timeout(REFRESH_EVERY, changed.changed()).await {
+                    return;
+                }
+            }
+        };
+        token.run_until_cancelled(rounds).await;
+    }
+
+    fn in_memory(&self, key_id: &str) -> Option<Key> {
+        self.inner.live.load().get(key_id).cloned()
+    }
+
+    /// The key from the database: made a moment ago, or never.
+    async fn look_up(&self, presented: &Presented) -> Result<Option<Key>, ProblemResponse> {
+        let inner = &self.inner;
+        if self.lately_unknown(&presented.key_id) {
+            return Ok(None);
+        }
+        let Ok(_permit) = inner.lookups.try_acquire() else {
+            return Err(cannot_check());
+        };
+        let found =
+            match tokio::time::timeout(LOOKUP_TIMEOUT, inner.store.live_key(&presented.key_id))
+                .await
+            {
+                Ok(Ok(found)) => found,
+                Ok(Err(error)) => {
+                    tracing::warn!(error = &error as &dyn Error, "cannot look up an API key");
+                    return Err(cannot_check());
+                }
+                Err(_) => return Err(cannot_check()),
+            };
+        let Some(found) = found else {
+            self.unknown(|ids| ids.put(presented.key_id.clone(), Instant::now()));
+            return Ok(None);
+        };
+        let key = Key::from(found);
+        // If it was revoked meanwhile, the next refresh takes it out again.
+        inner.live.rcu(|live| {
+            let mut live = HashMap::clone(live);
+            live.insert(presented.key_id.clone(), key.clone());
+            live
+        });
+        Ok(Some(key))
+    }
+
+    fn lately_unknown(&self, key_id: &str) -> bool {
+        self.unknown(|ids| {
+            ids.get(key_id)
+                .is_some_and(|since| since.elapsed() < UNKNOWN_FOR)
+        })
+    }
+
+    fn unknown<T>(&self, f: impl FnOnce(&mut LruCache<String, Instant>) -> T) -> T {
+        f(&mut self
+            .inner
+            .unknown
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    async fn refresh(&self) -> Result<(), StoreError> {
+        let keys = self.inner.store.live_keys().await?;
+        let live = keys
+            .into_iter()
+            .map(|key| (key.key_id.clone(), Key::from(key)))
+            .collect();
+        self.inner.live.store(Arc::new(live));
+        Ok(())
+    }
+}
+
+impl From<ApiKey> for Key {
+    fn from(key: ApiKey) -> Self {
+        let caller = Caller {
+            producer: key.producer,
+            key_id: key.key_id.into(),
+            name: key.name.into(),
+            scopes: key.scopes.into(),
+        };
+        Self {
+            secret_hash: SecretHash(key.secret_hash),
+            caller,
+        }
+    }
+}
+
+fn cannot_check() -> ProblemResponse {
+    ProblemResponse::new(
+        ProblemCode::DatabaseUnavailable,
+        "this API key cannot be checked right now",
+    )
+    .retry_after(1)
+}
