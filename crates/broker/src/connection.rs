@@ -30,7 +30,7 @@ const STATUS_CHECK: Duration = Duration::from_secs(1);
 /// lapin's recovery is off: it would go on delivering on a channel whose delivery tags began anew, and an ack of an old tag
 /// then acknowledges deliveries that nobody has processed (measured: 8 lost).
 pub struct Connection {
-    client: lapin::Connection,
+    client: Arc<lapin::Connection>,
     link: Arc<Link>,
 }
 
@@ -57,7 +57,10 @@ impl Connection {
         cut.disarm();
         let (events, status) = (client.events_listener(), client.status().clone());
         tokio::spawn(watch_connection(Arc::clone(&link), events, status));
-        Ok(Self { client, link })
+        Ok(Self {
+            client: Arc::new(client),
+            link,
+        })
     }
 
     /// Is cancelled when the connection has ended, for whatever reason, also by [`Connection::close`].
@@ -82,6 +85,11 @@ impl Connection {
     /// Closes the connection and with it everything on it, within 3 s. What consumers held unacknowledged goes back to
     /// its queue in order.
     pub async fn close(self) {
+        self.shut().await;
+    }
+
+    /// [`Connection::close`] for whoever shares it.
+    pub(crate) async fn shut(&self) {
         // lapin answers InvalidState when a channel was dropped just before; the connection is closed all the same.
         let close = self.client.close(200, "closed".into());
         if let Err(error) = self
@@ -99,9 +107,7 @@ impl Connection {
     /// # Errors
     /// The connection is lost, or the broker did not answer.
     pub async fn publisher(&self) -> Result<Publisher, BrokerError> {
-        let confirmed = self.channel().await?;
-        let unconfirmed = self.channel().await?;
-        Publisher::open(confirmed, unconfirmed).await
+        Publisher::open(Arc::clone(&self.client), self.channel().await?).await
     }
 
     /// Subscribes to the queue of a shard. Whoever subscribed first is active; the next becomes so when that one's channel
@@ -150,6 +156,16 @@ impl Connection {
         prefetch: u16,
     ) -> Result<StreamReader, BrokerError> {
         StreamReader::open(self.channel().await?, stream, from, prefetch).await
+    }
+
+    /// Whether the broker has blocked it by now.
+    pub(crate) fn is_blocked(&self) -> bool {
+        self.link.is_blocked()
+    }
+
+    /// Ends the connection at once for this reason.
+    pub(crate) fn fail(&self, reason: BrokerError) {
+        self.link.fail(reason);
     }
 
     pub(crate) async fn channel(&self) -> Result<Channel, BrokerError> {

@@ -11,7 +11,9 @@
     clippy::module_name_repetitions,
     reason = "items are used by their crate path, where the repetition is what makes them readable"
 )]
+#![allow(clippy::doc_markdown, reason = "RabbitMQ is a name, not code")]
 
+mod backoff;
 mod channel;
 mod command_publisher;
 mod config;
@@ -22,11 +24,13 @@ mod link;
 mod message;
 mod publisher;
 mod reply;
+mod resume;
 mod socket;
 mod stream;
 mod subscription;
 pub mod topology;
 
+pub use backoff::Backoff;
 pub use command_publisher::{CommandPublisher, GenerationSource, Layout, PublishError};
 pub use config::BrokerConfig;
 pub use connection::Connection;
@@ -35,5 +39,6 @@ pub use error::{BrokerError, ClientError, PublishUnknown, UrlError};
 pub use message::{Confirm, Message};
 pub use publisher::Publisher;
 pub use reply::ReplyConsumer;
+pub use resume::Resumed;
 pub use stream::{StreamMessage, StreamOffset, StreamReader};
 pub use subscription::ShardSubscription;

@@ -28,13 +28,16 @@ const WINDOW: usize = 128;
 /// outcome is unknown and nothing after it may be sent in the belief that it was not stored.
 pub struct Publisher {
     confirmed: Channel,
-    unconfirmed: Channel,
+    /// Opened by the first [`Publisher::publish_unconfirmed`]: one without confirm on a confirming channel would be outstanding
+    /// beside the next.
+    unconfirmed: Option<Channel>,
+    connection: Arc<lapin::Connection>,
 }
 
 impl Publisher {
     pub(crate) async fn open(
+        connection: Arc<lapin::Connection>,
         confirmed: Channel,
-        unconfirmed: Channel,
     ) -> Result<Self, BrokerError> {
         let select = confirmed
             .client()
@@ -42,7 +45,8 @@ impl Publisher {
         confirmed.call("ask for confirms", select).await?;
         Ok(Self {
             confirmed,
-            unconfirmed,
+            unconfirmed: None,
+            connection,
         })
     }
 
@@ -50,6 +54,12 @@ impl Publisher {
     #[must_use]
     pub fn is_alive(&self) -> bool {
         !self.confirmed.link().is_lost() && self.confirmed.client().status().connected()
+    }
+
+    /// Has the broker stopped reading from its connection? A publish would wait, and its outcome soon be unknown.
+    #[must_use]
+    pub fn is_blocked(&self) -> bool {
+        self.confirmed.link().is_blocked()
     }
 
     /// Publishes one message that must reach a queue, and waits up to 10 s for the confirm.
@@ -91,8 +101,8 @@ impl Publisher {
         Ok(confirm)
     }
 
-    /// Publishes many messages, in order, several at a time, and waits for all their confirms. Answers how many were
-    /// refused. A message that no queue is bound for is gone without a trace: this is for copies of what is stored
+    /// Publishes many messages, in order, several at a time, and waits for all their confirms. Answers with the
+    /// indexes of those that were refused. A message that no queue is bound for is gone without a trace: this is for copies of what is stored
     /// elsewhere.
     ///
     /// # Errors
@@ -104,16 +114,19 @@ impl Publisher {
         &mut self,
         exchange: &str,
         messages: &[(String, Message)],
-    ) -> Result<usize, PublishUnknown> {
-        let mut refused = 0;
-        for window in messages.chunks(WINDOW) {
+    ) -> Result<Vec<usize>, PublishUnknown> {
+        let mut refused = Vec::new();
+        for (start, window) in (0..).step_by(WINDOW).zip(messages.chunks(WINDOW)) {
             let attempt = Attempt::begin(self.confirmed.link());
             let answers = attempt.run(self.send_window(exchange, window)).await?;
             attempt.decided();
-            let nacks = answers.iter().filter(|answer| answer.is_nack()).count();
-            count(Confirm::Refused.as_str(), nacks);
-            count(Confirm::Stored.as_str(), answers.len() - nacks);
-            refused += nacks;
+            let nacks = (start..)
+                .zip(&answers)
+                .filter(|(_, answer)| answer.is_nack());
+            let nacks: Vec<usize> = nacks.map(|(index, _)| index).collect();
+            count(Confirm::Refused.as_str(), nacks.len());
+            count(Confirm::Stored.as_str(), answers.len() - nacks.len());
+            refused.extend(nacks);
         }
         Ok(refused)
     }
@@ -161,21 +174,23 @@ impl Publisher {
         message: &Message,
     ) -> Result<(), BrokerError> {
         const ACTION: &str = "send a reply";
-        if self.unconfirmed.link().is_blocked() {
+        if self.is_blocked() {
             return Err(BrokerError::Blocked { action: ACTION });
         }
-        let publish = self.unconfirmed.client().basic_publish(
+        let link = Arc::clone(self.confirmed.link());
+        let channel = match self.unconfirmed.take() {
+            Some(channel) => channel,
+            None => Channel::open(&self.connection, &link).await?,
+        };
+        let channel = self.unconfirmed.insert(channel);
+        let publish = channel.client().basic_publish(
             "".into(),
             queue.into(),
             BasicPublishOptions::default(),
             &message.body,
             message.properties(),
         );
-        self.unconfirmed
-            .link()
-            .call(ACTION, PUBLISH_LIMIT, publish)
-            .await?;
-        Ok(())
+        link.call(ACTION, PUBLISH_LIMIT, publish).await.map(drop)
     }
 }
 

@@ -8,7 +8,11 @@ use lapin::{
     types::FieldTable,
 };
 
-use crate::{channel::Channel, delivery::Delivery, error::BrokerError};
+use crate::{
+    channel::Channel,
+    delivery::Delivery,
+    error::{BrokerError, ClientError},
+};
 
 /// A consumer of one queue with acknowledgements.
 ///
@@ -69,15 +73,18 @@ impl ShardSubscription {
         while self.over.is_none() {
             let item = tokio::select! {
                 biased;
-                () = link.lost().cancelled() => None,
-                item = self.consumer.next() => Some(item),
+                () = link.lost().cancelled() => {
+                    self.end(None);
+                    break;
+                }
+                item = self.consumer.next() => item,
             };
-            if let Some(delivery) = self.take(item) {
+            if let Some(delivery) = self.receive(item) {
                 return Ok(Some(delivery));
             }
         }
-        match self.over.clone() {
-            Some(Over::Failed(error)) => Err(error),
+        match &self.over {
+            Some(Over::Failed(error)) => Err(error.clone()),
             Some(Over::Cancelled) | None => Ok(None),
         }
     }
@@ -85,15 +92,11 @@ impl ShardSubscription {
     /// A delivery that has already arrived. Never waits; `None` also when the subscription is over, which
     /// [`ShardSubscription::next`] then tells.
     pub fn try_next(&mut self) -> Option<Delivery> {
-        if self.over.is_some() {
+        if self.over.is_some() || self.channel.link().is_lost() {
             return None;
         }
-        let item = if self.channel.link().is_lost() {
-            None
-        } else {
-            Some(self.consumer.next().now_or_never()?)
-        };
-        self.take(item)
+        let item = self.consumer.next().now_or_never()?;
+        self.receive(item)
     }
 
     /// Hand-over: ends the subscription and waits until the broker has taken back what was not acknowledged. The next consumer
@@ -109,35 +112,33 @@ impl ShardSubscription {
         self.channel.close("hand-over").await
     }
 
-    /// Makes a delivery of what lapin gave, or notes how the subscription ended. The outer `None` is a lost connection.
-    fn take(
+    /// Makes a delivery of what lapin gave, or notes how the subscription ended.
+    fn receive(
         &mut self,
-        item: Option<Option<lapin::Result<lapin::message::Delivery>>>,
+        item: Option<lapin::Result<lapin::message::Delivery>>,
     ) -> Option<Delivery> {
-        let link = self.channel.link();
-        let over = match item {
-            // What lapin had buffered for a channel that died is delivered to somebody else already.
-            Some(Some(Ok(delivery))) if !delivery.acker.poisoned() => {
-                return Some(Delivery::new(delivery, link));
-            }
-            Some(Some(Ok(_))) => Over::Failed(BrokerError::Lost {
-                action: "receive a delivery",
-            }),
-            Some(Some(Err(error))) => Over::Failed(BrokerError::Failed {
-                action: "receive a delivery",
-                source: error.into(),
-            }),
-            Some(None) => Over::Cancelled,
-            None => Over::Failed(link.reason().unwrap_or(BrokerError::Lost {
-                action: "receive a delivery",
-            })),
-        };
-        if let Over::Failed(error) = &over {
-            // A channel error while deliveries are under way takes the connection along anyway in some runs
-            // (`InvalidChannel`, 5 of 14): make it the rule.
-            link.fail(error.clone());
+        match item {
+            // What lapin still holds of a channel that died is delivered to somebody else already.
+            Some(Ok(delivery)) if delivery.acker.poisoned() => self.end(None),
+            Some(Ok(delivery)) => return Some(Delivery::new(delivery, self.channel.link())),
+            Some(Err(error)) => self.end(Some(error.into())),
+            None => self.over = Some(Over::Cancelled),
         }
-        self.over = Some(over);
         None
+    }
+
+    /// The subscription failed. An error of the channel while deliveries are under way takes the connection along in some
+    /// runs (`InvalidChannel`, 5 of 14): make it the rule.
+    fn end(&mut self, source: Option<ClientError>) {
+        const ACTION: &str = "receive a delivery";
+        let error = match source {
+            Some(source) => BrokerError::Failed {
+                action: ACTION,
+                source,
+            },
+            None => BrokerError::Lost { action: ACTION },
+        };
+        self.channel.link().fail(error.clone());
+        self.over = Some(Over::Failed(error));
     }
 }

@@ -11,7 +11,7 @@ use lapin::{
 };
 use orderly_protocol::{ShardId, names};
 
-use crate::{channel::Channel, connection::Connection, error::BrokerError};
+use crate::{connection::Connection, error::BrokerError};
 
 /// Redeliveries before the broker drops a message. Absent means 20 on RabbitMQ 4 (the message is gone silently), -1 means
 /// "drop at the first redelivery" on 3.10; this means never, on both.
@@ -62,15 +62,21 @@ pub struct QueueStatus {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum TopologyError {
     /// It does not exist.
-    #[error("{0} does not exist")]
-    Missing(String),
+    #[error("{object} does not exist")]
+    Missing {
+        /// Its name.
+        object: String,
+    },
     /// It exists with other arguments.
-    #[error("{0} exists with other arguments")]
-    Different(String),
+    #[error("{object} exists with other arguments")]
+    Different {
+        /// Its name.
+        object: String,
+    },
     /// The broker could not be asked.
-    #[error("ask for {object}")]
+    #[error("set up {object}")]
     Broker {
-        /// What was asked for.
+        /// Its name.
         object: String,
         /// Why it failed.
         source: BrokerError,
@@ -83,8 +89,26 @@ pub enum TopologyError {
 /// # Errors
 /// Something exists with other arguments, or the broker did not answer.
 pub async fn declare_shared(connection: &Connection, log: EventLog) -> Result<(), TopologyError> {
-    let _ = (connection, log, PAYMENT_EVENTS);
-    unimplemented!()
+    let setup = Setup { connection };
+    setup
+        .exchange(names::COMMANDS_EXCHANGE, ExchangeKind::Direct)
+        .await?;
+    setup
+        .exchange(names::EVENTS_EXCHANGE, ExchangeKind::Topic)
+        .await?;
+    setup
+        .queue(names::EVENTS_STREAM, stream_arguments(log))
+        .await?;
+    setup
+        .queue(names::PAYMENTS_QUEUE, ordered_queue_arguments())
+        .await?;
+    for event in PAYMENT_EVENTS {
+        let key = format!("order.{event}.*");
+        setup
+            .bind(names::PAYMENTS_QUEUE, names::EVENTS_EXCHANGE, &key)
+            .await?;
+    }
+    Ok(())
 }
 
 /// Declares the queues of a generation and binds them to the commands exchange.
@@ -97,8 +121,21 @@ pub async fn declare_generation(
     shard_count: i32,
     max_length: u32,
 ) -> Result<(), TopologyError> {
-    let _ = (connection, generation, shard_count, max_length);
-    unimplemented!()
+    let setup = Setup { connection };
+    for shard in 0..shard_count {
+        let shard = ShardId { generation, shard };
+        setup
+            .queue(&shard.queue(), shard_arguments(max_length))
+            .await?;
+        setup
+            .bind(
+                &shard.queue(),
+                names::COMMANDS_EXCHANGE,
+                &shard.routing_key(),
+            )
+            .await?;
+    }
+    Ok(())
 }
 
 /// [`declare_shared`] and [`declare_generation`] with their defaults.
@@ -114,7 +151,8 @@ pub async fn declare(
     declare_generation(connection, generation, shard_count, DEFAULT_MAX_LENGTH).await
 }
 
-/// Does everything exist that a generation needs? Asks passively and changes nothing.
+/// Does everything exist that a generation needs? Asks passively and changes nothing. AMQP 0.9.1 shows neither bindings nor
+/// arguments to such a question.
 ///
 /// # Errors
 /// The first object that is missing, or the broker did not answer.
@@ -123,8 +161,19 @@ pub async fn check(
     generation: i32,
     shard_count: i32,
 ) -> Result<(), TopologyError> {
-    let _ = (connection, generation, shard_count);
-    unimplemented!()
+    for exchange in [names::COMMANDS_EXCHANGE, names::EVENTS_EXCHANGE] {
+        let found = has_exchange(connection, exchange).await;
+        require(exchange, found)?;
+    }
+    let shards = (0..shard_count).map(|shard| ShardId { generation, shard }.queue());
+    let shared = [names::EVENTS_STREAM, names::PAYMENTS_QUEUE].map(String::from);
+    for queue in shared.into_iter().chain(shards) {
+        let found = queue_status(connection, &queue)
+            .await
+            .map(|status| status.is_some());
+        require(&queue, found)?;
+    }
+    Ok(())
 }
 
 /// What the broker says of a queue or stream; `None` if it does not exist.
@@ -135,6 +184,147 @@ pub async fn queue_status(
     connection: &Connection,
     queue: &str,
 ) -> Result<Option<QueueStatus>, BrokerError> {
-    let _ = (connection, queue);
-    unimplemented!()
+    // A channel of its own, since a refusal closes it.
+    let channel = connection.channel().await?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let declare = channel
+        .client()
+        .queue_declare(queue.into(), options, FieldTable::default());
+    match channel.call("look for a queue", declare).await {
+        Ok(queue) => Ok(Some(QueueStatus {
+            messages: queue.message_count(),
+            consumers: queue.consumer_count(),
+        })),
+        Err(error) if error.is_not_found() => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+async fn has_exchange(connection: &Connection, exchange: &str) -> Result<bool, BrokerError> {
+    let channel = connection.channel().await?;
+    let options = ExchangeDeclareOptions {
+        passive: true,
+        ..Default::default()
+    };
+    let declare = channel.client().exchange_declare(
+        exchange.into(),
+        ExchangeKind::Direct,
+        options,
+        FieldTable::default(),
+    );
+    match channel.call("look for an exchange", declare).await {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+fn require(object: &str, found: Result<bool, BrokerError>) -> Result<(), TopologyError> {
+    match found {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(TopologyError::Missing {
+            object: object.to_owned(),
+        }),
+        Err(source) => Err(TopologyError::Broker {
+            object: object.to_owned(),
+            source,
+        }),
+    }
+}
+
+/// Declares one thing after another, each on a channel of its own, since a refusal closes it.
+struct Setup<'a> {
+    connection: &'a Connection,
+}
+
+impl Setup<'_> {
+    async fn exchange(&self, exchange: &str, kind: ExchangeKind) -> Result<(), TopologyError> {
+        let declared = async {
+            let channel = self.connection.channel().await?;
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            let client = channel.client();
+            let declare =
+                client.exchange_declare(exchange.into(), kind, options, FieldTable::default());
+            channel.call("declare an exchange", declare).await
+        };
+        declared.await.map_err(|error| refused(exchange, error))
+    }
+
+    async fn queue(&self, queue: &str, arguments: FieldTable) -> Result<(), TopologyError> {
+        let declared = async {
+            let channel = self.connection.channel().await?;
+            let options = QueueDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
+            let declare = channel
+                .client()
+                .queue_declare(queue.into(), options, arguments);
+            channel.call("declare a queue", declare).await.map(drop)
+        };
+        declared.await.map_err(|error| refused(queue, error))
+    }
+
+    async fn bind(&self, queue: &str, exchange: &str, key: &str) -> Result<(), TopologyError> {
+        let bound = async {
+            let channel = self.connection.channel().await?;
+            let bind = channel.client().queue_bind(
+                queue.into(),
+                exchange.into(),
+                key.into(),
+                QueueBindOptions::default(),
+                FieldTable::default(),
+            );
+            channel.call("bind a queue", bind).await
+        };
+        bound.await.map_err(|error| refused(queue, error))
+    }
+}
+
+fn refused(object: &str, source: BrokerError) -> TopologyError {
+    let object = object.to_owned();
+    if source.is_mismatch() {
+        TopologyError::Different { object }
+    } else {
+        TopologyError::Broker { object, source }
+    }
+}
+
+/// A quorum queue that keeps its order for one consumer at a time and never drops what was redelivered.
+fn ordered_queue_arguments() -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("quorum"));
+    arguments.insert("x-single-active-consumer".into(), true.into());
+    arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
+    // Leaders spread over the nodes of a cluster instead of gathering on the one that declares.
+    arguments.insert("x-queue-leader-locator".into(), text("balanced"));
+    arguments
+}
+
+/// As [`ordered_queue_arguments`], and full at some length: its producers are refused, nothing is dropped. No dead-letter
+/// exchange: the next command of the order would run past the dead one.
+fn shard_arguments(max_length: u32) -> FieldTable {
+    let mut arguments = ordered_queue_arguments();
+    arguments.insert("x-max-length".into(), i64::from(max_length).into());
+    arguments.insert("x-overflow".into(), text("reject-publish"));
+    arguments
+}
+
+fn stream_arguments(log: EventLog) -> FieldTable {
+    let mut arguments = FieldTable::default();
+    arguments.insert("x-queue-type".into(), text("stream"));
+    arguments.insert("x-max-age".into(), text(log.max_age));
+    let bytes = i64::try_from(log.max_bytes).unwrap_or(i64::MAX);
+    arguments.insert("x-max-length-bytes".into(), bytes.into());
+    arguments
+}
+
+fn text(value: &str) -> AMQPValue {
+    AMQPValue::LongString(value.into())
 }

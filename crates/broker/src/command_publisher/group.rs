@@ -1,0 +1,155 @@
+//! What waits for a shard and how it becomes a message. Owns the limits of a group; never waits to fill one.
+
+use orderly_domain::OrderId;
+use orderly_protocol::{encode_commands, limits};
+use tokio::sync::{mpsc, oneshot};
+
+use super::PublishError;
+use crate::message::Message;
+
+/// Bytes of a message besides its envelopes: `{"commands":[` and `]}`; each envelope adds a comma.
+const FRAME_BYTES: usize = 16;
+
+/// One command that somebody waits for.
+pub(super) struct Pending {
+    pub(super) order_id: OrderId,
+    envelope: Vec<u8>,
+    answer: oneshot::Sender<Result<(), PublishError>>,
+    /// How often it was published and returned.
+    pub(super) returns: u32,
+}
+
+impl Pending {
+    pub(super) fn new(
+        order_id: OrderId,
+        envelope: Vec<u8>,
+        answer: oneshot::Sender<Result<(), PublishError>>,
+    ) -> Self {
+        Self {
+            order_id,
+            envelope,
+            answer,
+            returns: 0,
+        }
+    }
+
+    /// Tells whoever waits. Nobody may: an HTTP client that went away.
+    pub(super) fn answer(self, answer: Result<(), PublishError>) {
+        self.answer.send(answer).ok();
+    }
+}
+
+/// Commands of one shard that go out as one message, in order.
+pub(super) struct Group(Vec<Pending>);
+
+impl Group {
+    pub(super) fn message(&self) -> Message {
+        Message::commands(encode_commands(
+            self.0.iter().map(|pending| pending.envelope.as_slice()),
+        ))
+    }
+
+    pub(super) fn answer(self, answer: Result<(), PublishError>) {
+        for pending in self.0 {
+            pending.answer(answer);
+        }
+    }
+
+    pub(super) fn into_pending(self) -> Vec<Pending> {
+        self.0
+    }
+}
+
+/// The end of a shard's channel, from which groups are taken.
+pub(super) struct Arrivals {
+    receiver: mpsc::Receiver<Pending>,
+    /// Did not fit the last group; the first of the next.
+    carried: Option<Pending>,
+}
+
+impl Arrivals {
+    pub(super) fn new(receiver: mpsc::Receiver<Pending>) -> Self {
+        Self {
+            receiver,
+            carried: None,
+        }
+    }
+
+    /// Takes nothing more; what was taken is still to be published.
+    pub(super) fn close(&mut self) {
+        self.receiver.close();
+    }
+
+    /// Waits for one command and takes with it what has already arrived, up to the limits of a message. `None` when nothing
+    /// is left and nothing can come.
+    ///
+    /// Cancel safe: a command is taken only when the group is complete.
+    pub(super) async fn next_group(&mut self) -> Option<Group> {
+        let first = match self.carried.take() {
+            Some(carried) => carried,
+            None => self.receiver.recv().await?,
+        };
+        let mut bytes = FRAME_BYTES + first.envelope.len();
+        let mut group = vec![first];
+        while group.len() < limits::MESSAGE_COMMANDS {
+            let Ok(next) = self.receiver.try_recv() else {
+                break;
+            };
+            bytes += next.envelope.len() + 1;
+            if bytes > limits::MESSAGE_BYTES {
+                self.carried = Some(next);
+                break;
+            }
+            group.push(next);
+        }
+        Some(Group(group))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use uuid::Uuid;
+
+    use super::*;
+
+    fn arrivals(sizes: impl IntoIterator<Item = usize>) -> Arrivals {
+        let (sender, receiver) = mpsc::channel(1_024);
+        for (number, bytes) in sizes.into_iter().enumerate() {
+            let order_id = OrderId(Uuid::from_u128(number as u128));
+            let pending = Pending::new(order_id, vec![b'1'; bytes], oneshot::channel().0);
+            sender.try_send(pending).unwrap_or_else(|_| panic!("full"));
+        }
+        Arrivals::new(receiver)
+    }
+
+    async fn group_sizes(mut arrivals: Arrivals) -> Vec<usize> {
+        let (mut sizes, mut next_order) = (Vec::new(), 0);
+        while let Some(group) = arrivals.next_group().await {
+            assert!(group.0.len() == 1 || group.message().body.len() <= limits::MESSAGE_BYTES);
+            for pending in &group.0 {
+                assert_eq!(pending.order_id.0.as_u128(), next_order, "arrival order");
+                next_order += 1;
+            }
+            sizes.push(group.0.len());
+        }
+        sizes
+    }
+
+    #[tokio::test]
+    async fn a_group_holds_at_most_128_commands() {
+        assert_eq!(group_sizes(arrivals([10; 300])).await, [128, 128, 44]);
+    }
+
+    #[tokio::test]
+    async fn a_group_ends_before_it_exceeds_256_kilobytes() {
+        let third = limits::MESSAGE_BYTES / 3;
+        assert_eq!(group_sizes(arrivals([third; 5])).await, [2, 2, 1]);
+        assert_eq!(group_sizes(arrivals([third - 6; 5])).await, [3, 2]);
+    }
+
+    #[tokio::test]
+    async fn a_command_larger_than_a_group_goes_alone() {
+        let sizes = [10, limits::MESSAGE_BYTES + 5, 10, 10];
+        assert_eq!(group_sizes(arrivals(sizes)).await, [1, 1, 2]);
+    }
+}
