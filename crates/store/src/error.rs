@@ -121,12 +121,12 @@ impl StoreError {
     }
 
     fn refusal(&self) -> Option<&PgDatabaseError> {
-        let driver = match self {
-            Self::Driver(driver)
-            | Self::Migrate(
-                MigrateError::Execute(driver) | MigrateError::ExecuteMigration(driver, _),
-            ) => driver,
-            _ => return None,
+        let (Self::Driver(driver)
+        | Self::Migrate(
+            MigrateError::Execute(driver) | MigrateError::ExecuteMigration(driver, _),
+        )) = self
+        else {
+            return None;
         };
         driver.as_database_error()?.try_downcast_ref()
     }

@@ -1,11 +1,10 @@
 //! The layout of the shards: which generation takes new commands, and how every process learns of a change at once.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -16,9 +15,6 @@ const CHANNEL: &str = "orderly_generation";
 
 /// A notification can be lost with its connection; this is how late a change is noticed then.
 const POLL: Duration = Duration::from_secs(5);
-
-/// How long a caller waits for a load of its own. Above one call's limit, so that it sees every load end.
-const RELOAD_TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A generation that takes new commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,68 +27,26 @@ pub struct Layout {
     pub prefetch: i32,
 }
 
-/// The newest load of the layout.
+/// The layout as last loaded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct LoadedLayout {
-    /// What it found; after a load that failed, what the last good one found. Publishing by an old layout is safe: its
-    /// routing keys no longer lead anywhere, and the broker returns the message.
+    /// What the last load found; none before the first, and while no generation takes commands. A load that fails changes
+    /// nothing: publishing by an old layout is safe, since its routing keys lead nowhere and the broker returns the
+    /// message.
     pub layout: Option<Layout>,
-    /// Number of the newest reload request that this load began after.
-    pub serves: u64,
-    /// Whether the load succeeded.
-    pub fresh: bool,
+    /// Number of loads that succeeded. One that was in flight when a reload was asked for may still show what was before;
+    /// the one after it does not.
+    pub loads: u64,
 }
 
 /// Follows the layout of the shards. Clones follow the same loop.
 #[derive(Clone, Debug)]
-pub struct LayoutWatch {
-    loaded: watch::Receiver<LoadedLayout>,
-    requests: Arc<ReloadRequests>,
-}
-
-#[derive(Debug, Default)]
-struct ReloadRequests {
-    count: AtomicU64,
-    asked: Notify,
-}
-
-impl LayoutWatch {
-    /// The layout as last loaded.
-    #[must_use]
-    pub fn layout(&self) -> Option<Layout> {
-        self.loaded.borrow().layout
-    }
-
-    /// Every load, for whoever wants to wait for the next one.
-    #[must_use]
-    pub fn loads(&self) -> watch::Receiver<LoadedLayout> {
-        self.loaded.clone()
-    }
-
-    /// Asks for a load without waiting for it; returns the request's number, which [`LoadedLayout::serves`] reaches.
-    pub fn request_reload(&self) -> u64 {
-        let request = self.requests.count.fetch_add(1, Ordering::SeqCst) + 1;
-        self.requests.asked.notify_one();
-        request
-    }
-
-    /// The layout by a load that begins after this call: what a publisher needs whose message was returned. None when
-    /// it could not be loaded, or when no generation takes commands.
-    ///
-    /// Cancel safe.
-    pub async fn reload(&self) -> Option<Layout> {
-        let request = self.request_reload();
-        let mut loaded = self.loaded.clone();
-        let served = timeout(
-            RELOAD_TIMEOUT,
-            loaded.wait_for(|load| load.serves >= request),
-        )
-        .await;
-        match served {
-            Ok(Ok(load)) if load.fresh => load.layout,
-            _ => None,
-        }
-    }
+pub struct GenerationWatch {
+    /// Marked as changed by every load that succeeded, whether or not it found something new.
+    pub current: watch::Receiver<LoadedLayout>,
+    /// `notify_one` asks for a load: for a publisher whose message was returned. Requests that come while one load runs
+    /// are served by one more.
+    pub reload: Arc<Notify>,
 }
 
 impl Store {
@@ -164,55 +118,55 @@ impl Store {
 
     /// Follows the layout until `token` is cancelled: loaded at once, on every announcement of Postgres, every 5 s, and on
     /// request.
-    pub fn watch_layout(&self, tracker: &TaskTracker, token: &CancellationToken) -> LayoutWatch {
+    #[must_use]
+    pub fn watch_generation(
+        &self,
+        tracker: &TaskTracker,
+        token: &CancellationToken,
+    ) -> GenerationWatch {
         let (heard, announced) = watch::channel(());
-        let (found, loaded) = watch::channel(LoadedLayout::default());
-        let requests = Arc::new(ReloadRequests::default());
-        let listener = self.clone();
-        let listening = token.clone();
-        tracker.spawn(async move { listener.listen(CHANNEL, heard, listening).await });
-        let loader = self.clone();
-        let watch = LayoutWatch {
-            loaded,
-            requests: Arc::clone(&requests),
-        };
-        let token = token.clone();
-        tracker.spawn(async move {
-            tokio::select! {
-                () = token.cancelled() => {}
-                () = loader.follow_layout(announced, found, &requests) => {}
+        let (loaded, current) = watch::channel(LoadedLayout::default());
+        let reload = Arc::new(Notify::new());
+        tracker.spawn({
+            let (store, token) = (self.clone(), token.clone());
+            async move { store.listen(CHANNEL, heard, token).await }
+        });
+        tracker.spawn({
+            let (store, token, reload) = (self.clone(), token.clone(), Arc::clone(&reload));
+            async move {
+                tokio::select! {
+                    () = token.cancelled() => {}
+                    () = store.follow_layout(announced, loaded, &reload) => {}
+                }
             }
         });
-        watch
+        GenerationWatch { current, reload }
     }
 
     async fn follow_layout(
         &self,
         mut announced: watch::Receiver<()>,
-        found: watch::Sender<LoadedLayout>,
-        requests: &ReloadRequests,
+        loaded: watch::Sender<LoadedLayout>,
+        reload: &Notify,
     ) {
         loop {
-            // Both are read before the load begins: whatever comes later is served by the next one.
+            // Before the load begins: what is announced from here on is served by the next one.
             announced.mark_unchanged();
-            let serves = requests.count.load(Ordering::SeqCst);
-            let load = self.current_layout().await;
-            if let Err(fault) = &load {
-                tracing::warn!(
-                    error = fault as &dyn std::error::Error,
+            match self.current_layout().await {
+                Ok(layout) => loaded.send_modify(|last| {
+                    *last = LoadedLayout {
+                        layout,
+                        loads: last.loads + 1,
+                    };
+                }),
+                Err(fault) => tracing::warn!(
+                    error = &fault as &dyn std::error::Error,
                     "layout of the shards not loaded"
-                );
+                ),
             }
-            found.send_modify(|newest| {
-                newest.serves = serves;
-                newest.fresh = load.is_ok();
-                if let Ok(layout) = load {
-                    newest.layout = layout;
-                }
-            });
             tokio::select! {
                 () = sleep(POLL) => {}
-                () = requests.asked.notified() => {}
+                () = reload.notified() => {}
                 Ok(()) = announced.changed() => {}
             }
         }

@@ -158,6 +158,7 @@ impl Store {
 
     /// Marked as changed whenever an API key was added or revoked, and when that may have been missed, until `token` is
     /// cancelled. A hint: a notification can be lost with its connection, so poll as well.
+    #[must_use]
     pub fn watch_keys(
         &self,
         tracker: &TaskTracker,

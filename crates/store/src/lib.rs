@@ -33,7 +33,7 @@ pub use batch::{
 };
 pub use command::ParkedCommand;
 pub use error::{FaultClass, StoreError};
-pub use generation::{Layout, LayoutWatch, LoadedLayout};
+pub use generation::{GenerationWatch, Layout, LoadedLayout};
 pub use key::{ApiKey, NewApiKey};
 pub use order::{Lane, OrderRow};
 pub use ownership::Fence;

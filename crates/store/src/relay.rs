@@ -78,6 +78,18 @@ impl Store {
         Ok(saved.rows_affected() == 1)
     }
 
+    /// Forgets the offset: what it counted is gone from the stream, and its offsets are used anew.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn forget_relay_offset(&self, name: &str) -> Result<(), StoreError> {
+        bounded(
+            sqlx::query!("delete from relay_offsets where name = $1", name).execute(self.pool()),
+        )
+        .await?;
+        Ok(())
+    }
+
     /// The lock of the relay `name`, if no other session holds it. Dropping it gives it back, by a task on `tracker`.
     ///
     /// # Errors

@@ -26,7 +26,7 @@ const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
 const WORKER_IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Other roles read page by page and work on each page in between.
-const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
+const IDLE_IN_TRANSACTION_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// How long Postgres waits for a client that acknowledges no data: a host that vanished, or a stopped process whose
 /// receive buffer is full. Until then its locks stay.
