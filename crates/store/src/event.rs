@@ -49,34 +49,6 @@ impl Store {
         .await?;
         events.into_iter().map(RecordedEvent::try_from).collect()
     }
-
-    /// Every event that was written in the transactions of these deliveries, in the order of the log.
-    ///
-    /// # Errors
-    /// Any fault of the database, and an event that cannot be read.
-    pub async fn events_of_deliveries(
-        &self,
-        deliveries: &[CommandId],
-    ) -> Result<Vec<RecordedEvent>, StoreError> {
-        if deliveries.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids: Vec<Uuid> = deliveries.iter().map(|id| id.0).collect();
-        let events = bounded(
-            sqlx::query_as!(
-                EventCells,
-                r#"select order_id, version, command_id, type as event_type, data::text as "data!",
-                       recorded_at, traceparent
-                   from events
-                   where delivery_id = any($1)
-                   order by log_id"#,
-                &ids,
-            )
-            .fetch_all(self.pool()),
-        )
-        .await?;
-        events.into_iter().map(RecordedEvent::try_from).collect()
-    }
 }
 
 impl TryFrom<EventCells> for RecordedEvent {

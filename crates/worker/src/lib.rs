@@ -1,1 +1,21 @@
-//! Placeholder until the crate is written.
+//! The worker: owns shards and applies their commands, one at a time, in order.
+//!
+//! The life of a batch is [`process`](mod@process); everything else here serves it: `runner` keeps the connections and a
+//! task per shard, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
+//! batch knows and decides in memory, `finish` publishes and acks behind it.
+//!
+//! Invariant: nothing here cancels a consumer, returns a message to its queue, or acks before the commit.
+
+mod attempt;
+mod book;
+mod failure;
+mod finish;
+mod guard;
+mod intake;
+mod process;
+mod reply;
+mod runner;
+mod shard;
+
+pub use guard::in_guarded_decision;
+pub use runner::{WorkerOptions, run};

@@ -1,12 +1,13 @@
 //! What a batch must know before it decides.
 
 use orderly_domain::{CommandId, OrderId, Sku, StockLevel, StockLevels, Version};
-use orderly_protocol::{Fingerprint, Outcome};
+use orderly_protocol::{Fingerprint, Outcome, RecordedEvent};
 use uuid::Uuid;
 
 use super::BatchTransaction;
 use crate::StoreError;
 use crate::cell::Row;
+use crate::event::EventCells;
 use crate::store::bounded;
 
 /// A command id that is taken.
@@ -69,6 +70,34 @@ impl BatchTransaction {
                 })
             })
             .collect()
+    }
+
+    /// Every event that was written in the transactions of these deliveries, in the order of the log.
+    ///
+    /// # Errors
+    /// Any fault of the database, and an event that cannot be read.
+    pub async fn events_of_deliveries(
+        &mut self,
+        deliveries: &[CommandId],
+    ) -> Result<Vec<RecordedEvent>, StoreError> {
+        if deliveries.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<Uuid> = deliveries.iter().map(|id| id.0).collect();
+        let events = bounded(
+            sqlx::query_as!(
+                EventCells,
+                r#"select order_id, version, command_id, type as event_type, data::text as "data!",
+                       recorded_at, traceparent
+                   from events
+                   where delivery_id = any($1)
+                   order by log_id"#,
+                &ids,
+            )
+            .fetch_all(&mut *self.transaction),
+        )
+        .await?;
+        events.into_iter().map(RecordedEvent::try_from).collect()
     }
 
     /// Each of these orders and its lane. No row lock: behind the fence nobody else writes an order of this shard, and

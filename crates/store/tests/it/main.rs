@@ -1,0 +1,12 @@
+//! The store against a real Postgres: every test has a fresh database.
+
+mod database;
+mod errors;
+mod generation;
+mod key;
+mod read;
+mod relay;
+mod schema;
+mod shard;
+mod stock;
+mod verify;

@@ -1,0 +1,156 @@
+//! The schema holds the invariants by itself, whatever the code does.
+
+use orderly_store::{FaultClass, StoreError};
+
+use crate::database::Database;
+
+/// Rows that every refused statement varies by one fault.
+const GOOD_ROWS: &str = "
+    insert into orders values
+        ('00000000-0000-0000-0000-000000000001', 1, 'paid', false, 'c1', 'EUR', 1000, 1000, 0, 0, '{}', now(), now());
+    insert into events (order_id, version, command_id, delivery_id, type, data, recorded_at) values
+        ('00000000-0000-0000-0000-000000000001', 1, gen_random_uuid(), gen_random_uuid(), 'placed', '{}', now());
+    insert into commands values
+        ('00000000-0000-0000-0000-0000000000c1', gen_random_uuid(), gen_random_uuid(), 'place', sha256(''), 'applied',
+         1, null, now(), now());
+    insert into stock values ('MUG', 10, 4, now());
+    insert into generations (generation, shard_count, prefetch, state) values (1, 1, 32, 'current');
+    insert into shards (generation, shard) values (1, 0);
+    insert into lanes values ('00000000-0000-0000-0000-000000000001', 'unknown_type', 'd', now());
+    insert into stock_writes values
+        (gen_random_uuid(), 'MUG', '00000000-0000-0000-0000-0000000000aa', 'k', sha256(''), 'set', 10, 10, 0, now());
+";
+
+const REFUSED: &[(&str, &str)] = &[
+    ("stock_never_oversold", "update stock set reserved = 11"),
+    ("stock_never_oversold", "update stock set reserved = -1"),
+    ("stock_never_oversold", "update stock set on_hand = 3"),
+    (
+        "stock_on_hand_exact_in_json",
+        "update stock set on_hand = 9007199254740992",
+    ),
+    (
+        "orders_money_conserved",
+        "update orders set refunded_minor = 600, refund_pending_minor = 401",
+    ),
+    ("orders_money_conserved", "update orders set refunded_minor = -1"),
+    (
+        "orders_money_conserved",
+        "update orders set refund_pending_minor = -1",
+    ),
+    (
+        "orders_total_not_negative",
+        "update orders set total_minor = -1",
+    ),
+    ("orders_status", "update orders set status = 'lost'"),
+    ("orders_version_positive", "update orders set version = 0"),
+    (
+        "events_pkey",
+        "insert into events (order_id, version, command_id, delivery_id, type, data, recorded_at)
+         values ('00000000-0000-0000-0000-000000000001', 1, gen_random_uuid(), gen_random_uuid(), 'paid', '{}', now())",
+    ),
+    ("commands_outcome", "update commands set outcome = 'lost'"),
+    (
+        "commands_rejection_when_not_applied",
+        "update commands set outcome = 'rejected'",
+    ),
+    (
+        "commands_rejection_when_not_applied",
+        "update commands set rejection = '{}'",
+    ),
+    (
+        "commands_applied_has_version",
+        "update commands set version = 0",
+    ),
+    (
+        "commands_fingerprint_is_sha256",
+        "update commands set fingerprint = '\\x00'",
+    ),
+    (
+        "commands_pkey",
+        "insert into commands select * from commands",
+    ),
+    (
+        "generations_one_current",
+        "insert into generations (generation, shard_count, prefetch, state) values (2, 1, 32, 'current')",
+    ),
+    (
+        "generations_shard_count",
+        "update generations set shard_count = 1000",
+    ),
+    (
+        "shards_claimed_by_someone",
+        "update shards set epoch = 1",
+    ),
+    (
+        "shards_generation_fkey",
+        "insert into shards (generation, shard) values (9, 0)",
+    ),
+    (
+        "lane_entries_lane_fkey",
+        "insert into lane_entries values
+         (gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid(), 'x', sha256(''), '', now(), now())",
+    ),
+    (
+        "stock_writes_once_per_key",
+        "insert into stock_writes select gen_random_uuid(), 'CUP', producer, key, fingerprint, kind,
+             on_hand, on_hand_after, reserved_after, written_at from stock_writes",
+    ),
+    (
+        "stock_movements_move",
+        "insert into stock_movements values (gen_random_uuid(), 1, 'MUG', 0, 0)",
+    ),
+];
+
+#[tokio::test]
+async fn migrating_a_migrated_database_changes_nothing() {
+    let database = Database::fresh().await;
+    let applied = "select count(*) from _sqlx_migrations where success";
+    let before = database.count(applied).await;
+    assert!(before > 0);
+    database.store.migrate().await.unwrap();
+    assert_eq!(database.count(applied).await, before);
+}
+
+#[tokio::test]
+async fn constraints_refuse_what_may_never_be() {
+    let database = Database::fresh().await;
+    database.run(GOOD_ROWS).await.unwrap();
+    for (constraint, statement) in REFUSED {
+        let fault = database.run(statement).await.expect_err(statement);
+        assert_eq!(fault.constraint(), Some(*constraint), "{statement}");
+        if *constraint != "commands_pkey" {
+            assert_eq!(fault.class(), FaultClass::Data, "{statement}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn events_can_only_be_appended() {
+    let database = Database::fresh().await;
+    database.run(GOOD_ROWS).await.unwrap();
+    for statement in [
+        "update events set type = 'paid'",
+        "delete from events",
+        "truncate events",
+    ] {
+        let fault = database.run(statement).await.expect_err(statement);
+        assert_eq!(fault.sqlstate(), Some("23001"), "{statement}");
+    }
+    assert_eq!(database.count("select count(*) from events").await, 1);
+}
+
+#[tokio::test]
+async fn every_table_and_doubtful_column_is_explained() {
+    let database = Database::fresh().await;
+    let silent: Vec<String> = sqlx::query_scalar(
+        "select relname::text from pg_class
+         where relnamespace = 'public'::regnamespace and relkind = 'r' and relname <> '_sqlx_migrations'
+           and obj_description(oid, 'pg_class') is null",
+    )
+    .fetch_all(&database.raw)
+    .await
+    .map_err(StoreError::from)
+    .unwrap();
+    assert_eq!(silent, Vec::<String>::new());
+}

@@ -1,0 +1,424 @@
+//! What a batch knows and decides in memory: orders, lanes, stock and outcomes, and what must be written of them.
+//!
+//! Invariant: commands are taken strictly one after the other, and each sees what the one before it left.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use orderly_domain::{
+    CommandId, Decision, Event, Order, OrderId, Rejection, Sku, SkuNotLoaded, StockLevels, Version,
+    decide, evolve, movements,
+};
+use orderly_protocol::{
+    Outcome, RecordedEvent, RejectionBody, Reply, ShardId, Timestamp, event_data, order_state,
+    parse_order_state,
+};
+use orderly_store::{
+    Conflict, DeadLetter, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked,
+    ParkedReason, StockWriteRow, Writes,
+};
+use sha2::{Digest, Sha256};
+
+use crate::guard::guarded;
+use crate::intake::{Batch, Item, Undecidable, Work};
+
+/// Outcomes are kept for 30 days at least. A command accepted longer ago than that, less a day of margin between clocks and
+/// clean-up, may have had one that is gone.
+const OLDEST_UNDECIDED: Duration = Duration::from_secs(29 * 24 * 60 * 60);
+
+/// One batch's memory.
+pub(crate) struct Book {
+    shard: ShardId,
+    at: Timestamp,
+    /// Ids taken before this batch.
+    known: HashMap<CommandId, Known>,
+    /// Ids taken by this batch.
+    taken: HashMap<CommandId, Known>,
+    pages: HashMap<OrderId, Page>,
+    stock: StockLevels,
+    moved: BTreeSet<Sku>,
+    writes: Writes,
+    effects: Effects,
+}
+
+/// What must follow the commit.
+#[derive(Debug, Default)]
+pub(crate) struct Effects {
+    /// Answers to waiting ingress processes: queue and reply.
+    pub(crate) replies: Vec<(String, Reply)>,
+    /// Commands whose order lives on another shard, in order.
+    pub(crate) forwards: Vec<(OrderId, bytes::Bytes)>,
+    /// Commands that were known already.
+    pub(crate) duplicates: u64,
+}
+
+/// One order during the batch.
+struct Page {
+    loaded: Version,
+    /// The order now, or why its state cannot be read.
+    order: Result<Option<Order>, Undecidable>,
+    changed: bool,
+    /// The last position of its lane, if it has one.
+    lane_tail: Option<i64>,
+}
+
+impl Book {
+    pub(crate) fn new(shard: ShardId, at: Timestamp, known: Vec<Known>) -> Self {
+        Self {
+            shard,
+            at,
+            known: known
+                .into_iter()
+                .map(|known| (known.command_id, known))
+                .collect(),
+            taken: HashMap::new(),
+            pages: HashMap::new(),
+            stock: StockLevels::default(),
+            moved: BTreeSet::new(),
+            writes: Writes::default(),
+            effects: Effects::default(),
+        }
+    }
+
+    /// Commands that an earlier delivery took: it may have died between its commit and its publish. Not those that this
+    /// batch takes itself, whose events are new.
+    pub(crate) fn taken_by_earlier_deliveries(&self, batch: &Batch) -> Vec<CommandId> {
+        let again = batch.items().filter(|item| item.redelivered);
+        again
+            .map(|item| item.command_id)
+            .filter(|id| self.known.contains_key(id))
+            .collect()
+    }
+
+    /// The orders of commands that are not known yet, in id order, each once.
+    pub(crate) fn wanted_orders(&self, batch: &Batch) -> Vec<OrderId> {
+        let wanted: BTreeSet<_> = batch
+            .items()
+            .filter(|item| !self.known.contains_key(&item.command_id))
+            .map(|item| item.order_id)
+            .collect();
+        wanted.into_iter().collect()
+    }
+
+    pub(crate) fn open(&mut self, loaded: Vec<LoadedOrder>) {
+        for found in loaded {
+            let (version, order) = match found.row {
+                None => (Version::NONE, Ok(None)),
+                Some((version, state)) => (version, read_state(version, &state).map(Some)),
+            };
+            let page = Page {
+                loaded: version,
+                order,
+                changed: false,
+                lane_tail: found.lane_tail,
+            };
+            self.pages.insert(found.order_id, page);
+        }
+    }
+
+    /// Every SKU that a decision of this batch can look at or move, in SKU order, each once.
+    pub(crate) fn wanted_skus(&self, batch: &Batch) -> Vec<Sku> {
+        let mut wanted = BTreeSet::new();
+        for item in batch.items() {
+            let (Ok(command), Some(page)) = (&item.command, self.pages.get(&item.order_id)) else {
+                continue;
+            };
+            if command.action.touches_stock() {
+                wanted.extend(command.action.skus().cloned());
+                if let Ok(Some(order)) = &page.order {
+                    wanted.extend(order.skus().cloned());
+                }
+            }
+        }
+        wanted.into_iter().collect()
+    }
+
+    pub(crate) fn stock(&mut self, levels: StockLevels) {
+        self.stock = levels;
+    }
+
+    /// Takes the batch's work, one after the other.
+    pub(crate) fn decide(&mut self, batch: &Batch) -> Result<(), SkuNotLoaded> {
+        for work in &batch.work {
+            match work {
+                Work::Command(item) => self.take(item)?,
+                Work::Foreign { order_id, bytes } => {
+                    self.effects.forwards.push((*order_id, bytes.clone()));
+                }
+                Work::Unreadable {
+                    bytes,
+                    headers,
+                    detail,
+                } => {
+                    self.writes.dead_letters.push(DeadLetter {
+                        body_hash: Sha256::digest(bytes).into(),
+                        body: bytes.to_vec(),
+                        headers: headers.clone(),
+                        reason: "unreadable",
+                        detail: detail.clone(),
+                        shard: self.shard,
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One command: known, behind its lane, undecidable, or decided.
+    fn take(&mut self, item: &Item) -> Result<(), SkuNotLoaded> {
+        let known = self
+            .known
+            .get(&item.command_id)
+            .or_else(|| self.taken.get(&item.command_id));
+        if let Some(known) = known.cloned() {
+            self.repeat(item, &known);
+            return Ok(());
+        }
+        let page = self
+            .pages
+            .get(&item.order_id)
+            .expect("the order of an unknown command is loaded");
+        if page.lane_tail.is_some() {
+            self.park(item, None);
+            return Ok(());
+        }
+        match self.judge(item) {
+            Ok(Judgement::Applied { event, after }) => self.record_applied(item, &event, *after),
+            Ok(Judgement::Rejected(rejection)) => self.record_rejected(item, &rejection),
+            Ok(Judgement::NotLoaded(missing)) => return Err(missing),
+            Err(reason) => self.park(item, Some(reason)),
+        }
+        Ok(())
+    }
+
+    /// Decides without changing anything yet.
+    fn judge(&self, item: &Item) -> Result<Judgement, Undecidable> {
+        let command = item.command.as_ref().map_err(Clone::clone)?;
+        if let Some(accepted_at) = item.accepted_at
+            && self.at - accepted_at > OLDEST_UNDECIDED
+        {
+            return Err(Undecidable {
+                code: "accepted_too_long_ago",
+                detail: format!(
+                    "it was accepted at {accepted_at}, and outcomes that old may be gone: whether it was applied cannot be told"
+                ),
+            });
+        }
+        let page = &self.pages[&item.order_id];
+        let before = page.order.as_ref().map_err(Clone::clone)?.as_ref();
+        let panicked = |message| Undecidable {
+            code: "decision_panicked",
+            detail: message,
+        };
+        match guarded(|| decide(before, &self.stock, command)).map_err(panicked)? {
+            Err(missing) => Ok(Judgement::NotLoaded(missing)),
+            Ok(Decision::Rejected(rejection)) => Ok(Judgement::Rejected(rejection)),
+            Ok(Decision::Applied(event)) => {
+                let after = guarded(|| evolve(before, item.order_id, &event))
+                    .map_err(panicked)?
+                    .map_err(|error| Undecidable {
+                        code: "event_does_not_fit",
+                        detail: error.to_string(),
+                    })?;
+                Ok(Judgement::Applied {
+                    event,
+                    after: Box::new(after),
+                })
+            }
+        }
+    }
+
+    fn record_applied(&mut self, item: &Item, event: &Event, after: Order) {
+        let page = self
+            .pages
+            .get_mut(&item.order_id)
+            .expect("a decided order is loaded");
+        let before = page.order.as_ref().ok().and_then(Option::as_ref);
+        for movement in movements(before, event) {
+            self.stock
+                .apply(&movement)
+                .expect("a decision moves only stock that it looked at");
+            self.moved.insert(movement.sku.clone());
+            self.writes
+                .movements
+                .push((item.order_id, after.version, movement));
+        }
+        self.writes.events.push(NewEvent {
+            event: RecordedEvent {
+                order_id: item.order_id,
+                version: after.version,
+                command_id: item.command_id,
+                event_type: event.name().to_owned(),
+                data: event_data(&after, event),
+                recorded_at: self.at,
+                traceparent: item.traceparent.clone(),
+            },
+            delivery_id: item.command_id,
+        });
+        let version = after.version;
+        page.order = Ok(Some(after));
+        page.changed = true;
+        self.record_outcome(item, Outcome::Applied, version, None);
+    }
+
+    fn record_rejected(&mut self, item: &Item, rejection: &Rejection) {
+        let body = RejectionBody::from(rejection);
+        self.record_outcome(item, Outcome::Rejected, rejection.version, Some(body));
+    }
+
+    fn record_outcome(
+        &mut self,
+        item: &Item,
+        outcome: Outcome,
+        version: Version,
+        rejection: Option<RejectionBody>,
+    ) {
+        let known = Known {
+            command_id: item.command_id,
+            fingerprint: item.fingerprint,
+            outcome: Some((
+                outcome,
+                version,
+                rejection.as_ref().map(|body| body.code.clone()),
+            )),
+        };
+        self.answer(item, &known);
+        self.taken.insert(item.command_id, known);
+        self.writes.outcomes.push(NewOutcome {
+            command_id: item.command_id,
+            order_id: item.order_id,
+            producer: item.producer,
+            action_type: item.action_type.clone(),
+            fingerprint: item.fingerprint,
+            outcome,
+            version,
+            rejection,
+            accepted_at: item.accepted_at.unwrap_or(self.at),
+        });
+    }
+
+    /// The command joins its order's lane; with a reason, as its head.
+    fn park(&mut self, item: &Item, reason: Option<Undecidable>) {
+        let page = self
+            .pages
+            .get_mut(&item.order_id)
+            .expect("a parked command's order is loaded");
+        let position = page.lane_tail.unwrap_or(0) + 1;
+        page.lane_tail = Some(position);
+        let known = Known {
+            command_id: item.command_id,
+            fingerprint: item.fingerprint,
+            outcome: None,
+        };
+        self.taken.insert(item.command_id, known);
+        self.writes.parked.push(Parked {
+            order_id: item.order_id,
+            position,
+            reason: reason.map(|why| ParkedReason {
+                code: why.code,
+                detail: why.detail,
+            }),
+            command_id: item.command_id,
+            producer: item.producer,
+            action_type: item.action_type.clone(),
+            fingerprint: item.fingerprint,
+            envelope: item.bytes.to_vec(),
+            accepted_at: item.accepted_at.unwrap_or(self.at),
+        });
+    }
+
+    /// A command id that is taken: the same request is answered from the record, another one is a conflict.
+    fn repeat(&mut self, item: &Item, known: &Known) {
+        self.effects.duplicates += 1;
+        if item.fingerprint != known.fingerprint {
+            self.writes.conflicts.push(Conflict {
+                command_id: item.command_id,
+                fingerprint: item.fingerprint,
+                order_id: item.order_id,
+                producer: item.producer,
+                action_type: item.action_type.clone(),
+                accepted_at: item.accepted_at.unwrap_or(self.at),
+            });
+        }
+        self.answer(item, known);
+    }
+
+    /// The reply names the fingerprint that owns the outcome, so that a waiter of another request can tell.
+    fn answer(&mut self, item: &Item, known: &Known) {
+        if let (Some(queue), Some((outcome, version, code))) = (&item.reply_to, &known.outcome) {
+            let reply = Reply {
+                command_id: item.command_id,
+                fingerprint: known.fingerprint,
+                outcome: *outcome,
+                code: code.clone(),
+                order_id: item.order_id,
+                version: *version,
+            };
+            self.effects.replies.push((queue.clone(), reply));
+        }
+    }
+
+    /// Closes the book: what to write, and what must follow the commit.
+    pub(crate) fn close(mut self) -> (Writes, Effects) {
+        self.writes.orders = self
+            .pages
+            .values()
+            .filter(|page| page.changed)
+            .filter_map(|page| match &page.order {
+                Ok(Some(order)) => Some(order_write(page.loaded, order)),
+                _ => None,
+            })
+            .collect();
+        self.writes.stock = self
+            .moved
+            .iter()
+            .filter_map(|sku| {
+                let level = self.stock.level(sku).ok().flatten()?;
+                Some(StockWriteRow {
+                    sku: sku.clone(),
+                    level,
+                })
+            })
+            .collect();
+        (self.writes, self.effects)
+    }
+}
+
+enum Judgement {
+    Applied { event: Event, after: Box<Order> },
+    Rejected(Rejection),
+    NotLoaded(SkuNotLoaded),
+}
+
+fn read_state(version: Version, state: &str) -> Result<Order, Undecidable> {
+    let unreadable = |detail: String| Undecidable {
+        code: "unreadable_state",
+        detail,
+    };
+    let order = parse_order_state(state).map_err(|error| unreadable(error.to_string()))?;
+    if order.version == version {
+        Ok(order)
+    } else {
+        Err(unreadable(format!(
+            "its row is at version {version}, its state at {}",
+            order.version
+        )))
+    }
+}
+
+fn order_write(loaded: Version, order: &Order) -> OrderWrite {
+    OrderWrite {
+        order_id: order.order_id,
+        loaded,
+        version: order.version,
+        status: order.status.as_str(),
+        held: order.hold.is_some(),
+        customer_id: order.customer_id.clone(),
+        currency: order.currency.to_string(),
+        total_minor: order.total_minor(),
+        captured_minor: order.captured_minor(),
+        refunded_minor: order.refunded_minor(),
+        refund_pending_minor: order.refund_pending_minor(),
+        state: order_state(order),
+    }
+}

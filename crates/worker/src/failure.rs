@@ -1,0 +1,59 @@
+//! What went wrong, sorted by what to do about it.
+
+use orderly_broker::BrokerError;
+use orderly_domain::SkuNotLoaded;
+use orderly_store::{FaultClass, StoreError};
+use thiserror::Error;
+
+/// Why a batch was not committed.
+#[derive(Debug, Error)]
+pub(crate) enum ProcessError {
+    /// Somebody claimed the shard: give it up, write nothing.
+    #[error("the shard was claimed by another worker")]
+    Fenced,
+    /// Refused by Postgres, so nothing of it was committed, and it passes by itself: run the batch again in place.
+    #[error("the database asks to try again")]
+    Transient(#[source] StoreError),
+    /// One command of the batch is at fault.
+    #[error("the batch cannot be written")]
+    AtFault(#[source] StoreError),
+    /// One command of the batch is at fault: it needs stock that was not locked.
+    #[error("the batch cannot be decided")]
+    NotLoaded(#[source] SkuNotLoaded),
+    /// The database is away or does not fit: give the shard's subscription up and come back.
+    #[error("the database cannot be used")]
+    Systemic(#[source] StoreError),
+}
+
+impl From<StoreError> for ProcessError {
+    fn from(error: StoreError) -> Self {
+        match error.class() {
+            FaultClass::Transient => Self::Transient(error),
+            FaultClass::Data => Self::AtFault(error),
+            FaultClass::Systemic => Self::Systemic(error),
+        }
+    }
+}
+
+/// Why a subscription ended without being asked to.
+#[derive(Debug, Error)]
+pub(crate) enum ShardError {
+    /// Somebody else claimed first, or the shard was taken from us: subscribe anew.
+    #[error("the shard belongs to another worker")]
+    NotOurs,
+    /// A message of a schema this build does not know: leave it to a worker that does.
+    #[error("the message has an unknown schema {schema:?}")]
+    UnknownSchema {
+        /// What its header says.
+        schema: Option<String>,
+    },
+    /// The database is away or does not fit.
+    #[error("the database cannot be used")]
+    Database(#[source] StoreError),
+    /// The broker's connection or channel is gone, or an event could not be published.
+    #[error("the broker cannot be used")]
+    Broker(#[source] BrokerError),
+    /// Events of a committed batch, or forwarded commands, were not confirmed.
+    #[error("a publish was not confirmed: {0}")]
+    NotConfirmed(&'static str),
+}

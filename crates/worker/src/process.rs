@@ -1,0 +1,99 @@
+//! The life of a batch, from its fence to its commit. Publishing and acking follow in `finish`.
+
+use orderly_protocol::{Outcome, RecordedEvent, Timestamp};
+use orderly_store::{Fence, NewOutcome, Store};
+use tokio::time::Instant;
+
+use crate::book::{Book, Effects};
+use crate::failure::ProcessError;
+use crate::intake::Batch;
+
+/// What a committed batch leaves to publish, answer and forward.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    /// Events in the order of the log: those of redelivered commands first, then the batch's own.
+    pub(crate) events: Vec<RecordedEvent>,
+    pub(crate) effects: Effects,
+    pub(crate) decided: Vec<Decided>,
+    /// Seconds from fence to commit.
+    pub(crate) took: f64,
+}
+
+/// A command's outcome, as far as the metrics want it.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    pub(crate) action_type: String,
+    pub(crate) outcome: Outcome,
+    pub(crate) code: Option<String>,
+    /// Seconds from accept to the fence of its batch.
+    pub(crate) waited: f64,
+}
+
+/// Applies one batch in one transaction, its commands strictly one after the other.
+///
+/// Every step but the last can be left at any point and the batch run again. After a failed commit it is unknown whether
+/// the batch was committed; running it again is safe then too, because dedupe finds what was.
+///
+/// # Errors
+/// [`ProcessError`] says what to do about it. Nothing is committed, but for the case above.
+pub(crate) async fn process(
+    store: &Store,
+    fence: &Fence,
+    batch: &Batch,
+) -> Result<Committed, ProcessError> {
+    let begun = Instant::now();
+
+    // fence: the shard's row, locked before anything is read.
+    let mut transaction = store
+        .begin_batch(fence)
+        .await?
+        .ok_or(ProcessError::Fenced)?;
+
+    // dedupe: which command ids are taken?
+    let ids: Vec<_> = batch.items().map(|item| item.command_id).collect();
+    let known = transaction.dedupe(&ids).await?;
+    let at = transaction.at;
+    let mut book = Book::new(fence.shard, at, known);
+
+    // What an earlier delivery committed may never have been published: its events go out again, before those of this batch.
+    let again = book.taken_by_earlier_deliveries(batch);
+    let mut events = transaction.events_of_deliveries(&again).await?;
+
+    // load: orders and lanes, then the stock they can touch, locked in SKU order.
+    book.open(transaction.load(&book.wanted_orders(batch)).await?);
+    book.stock(transaction.lock_stock(&book.wanted_skus(batch)).await?);
+
+    // decide, evolve: in memory, in order.
+    book.decide(batch).map_err(ProcessError::NotLoaded)?;
+
+    // write: one statement per table.
+    let (writes, effects) = book.close();
+    transaction.write(&writes).await?;
+
+    // commit: from here on the batch happened.
+    transaction.commit().await?;
+
+    let decided = writes
+        .outcomes
+        .into_iter()
+        .map(|outcome| Decided::new(outcome, at))
+        .collect();
+    events.extend(writes.events.into_iter().map(|new| new.event));
+    Ok(Committed {
+        events,
+        effects,
+        decided,
+        took: begun.elapsed().as_secs_f64(),
+    })
+}
+
+impl Decided {
+    fn new(outcome: NewOutcome, at: Timestamp) -> Self {
+        Self {
+            action_type: outcome.action_type,
+            outcome: outcome.outcome,
+            code: outcome.rejection.map(|rejection| rejection.code),
+            waited: (at - outcome.accepted_at).as_seconds_f64(),
+        }
+    }
+}

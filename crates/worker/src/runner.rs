@@ -1,0 +1,202 @@
+//! The worker's life: the layout, the broker's connections, and one task per shard.
+//!
+//! The connection is the unit of failure: when one is lost, every shard ends, both connections go, and all begin anew.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection};
+use orderly_protocol::ShardId;
+use orderly_store::{GenerationWatch, Layout, Store};
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::attempt::Attempts;
+use crate::failure::ShardError;
+use crate::reply::{Replies, send_replies};
+use crate::shard::{Context, Links, serve};
+
+/// A subscription that served this long was well: its failure is a new one.
+const WELL: Duration = Duration::from_secs(5);
+
+/// How long a shard with a message of an unknown schema is left to other workers before this one looks again.
+const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a worker needs.
+#[derive(Clone, Debug)]
+pub struct WorkerOptions {
+    /// Postgres, with sessions of the worker profile.
+    pub store: Store,
+    /// The layout of the shards.
+    pub layout: GenerationWatch,
+    /// RabbitMQ.
+    pub broker: BrokerConfig,
+    /// Unique to this process, also over restarts: the fence rests on it.
+    pub owner: String,
+    /// Told whether the worker is connected and subscribed.
+    pub ready: watch::Sender<bool>,
+}
+
+/// Serves every shard of the current generation until `stop`, then hands all of them over and returns.
+pub async fn run(options: WorkerOptions, stop: CancellationToken) {
+    let WorkerOptions {
+        store,
+        layout,
+        broker,
+        owner,
+        ready,
+    } = options;
+    let mut backoff = Backoff::default();
+    while let Some(current) = known_layout(&layout, &stop).await {
+        match Links::open(&broker).await {
+            Ok(links) => {
+                backoff.reset();
+                let (replies, queued) = Replies::channel();
+                let context = Context {
+                    store: store.clone(),
+                    owner: owner.clone(),
+                    attempts: Attempts::default(),
+                    replies,
+                    layout: layout.clone(),
+                };
+                let session = Session {
+                    context,
+                    links,
+                    layout: current,
+                };
+                ready.send_replace(true);
+                session.run(queued, &stop).await;
+                ready.send_replace(false);
+            }
+            Err(error) => {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "broker not reached"
+                );
+            }
+        }
+        pause(backoff.next_pause(), &stop).await;
+    }
+}
+
+impl Links {
+    async fn open(broker: &BrokerConfig) -> Result<Self, BrokerError> {
+        let named = |purpose: &str| BrokerConfig {
+            url: broker.url.clone(),
+            name: format!("{} {purpose}", broker.name),
+        };
+        Ok(Self {
+            consuming: Connection::open(&named("consuming")).await?,
+            publishing: Connection::open(&named("publishing")).await?,
+        })
+    }
+}
+
+/// One pair of connections and the shards served over it.
+struct Session {
+    context: Context,
+    links: Links,
+    layout: Layout,
+}
+
+impl Session {
+    /// Until `stop`, a new layout, or the loss of a connection.
+    async fn run(
+        self,
+        queued: tokio::sync::mpsc::Receiver<(String, orderly_protocol::Reply)>,
+        stop: &CancellationToken,
+    ) {
+        let layout = self.layout;
+        let session = Arc::new(self);
+        let ending = stop.child_token();
+        let tracker = TaskTracker::new();
+        for shard in 0..layout.shard_count {
+            let shard = ShardId {
+                generation: layout.generation,
+                shard,
+            };
+            tracker.spawn(keep_serving(Arc::clone(&session), shard, ending.clone()));
+        }
+        if let Ok(publisher) = session.links.publishing.publisher().await {
+            // Ends with the connection or with the last shard, which holds the other end.
+            tracker.spawn(send_replies(
+                queued,
+                publisher,
+                session.links.publishing.lost(),
+            ));
+        }
+        session.ended(&ending).await;
+        ending.cancel();
+        tracker.close();
+        // Every shard's own steps are bounded: a batch by its retries, a publish and a close by their timeouts.
+        tracker.wait().await;
+        if let Some(session) = Arc::into_inner(session) {
+            session.links.consuming.close().await;
+            session.links.publishing.close().await;
+        }
+    }
+
+    async fn ended(&self, stop: &CancellationToken) {
+        let mut loads = self.context.layout.current.clone();
+        let served = self.layout;
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.links.consuming.lost().cancelled_owned() => {
+                tracing::warn!("the consuming connection was lost");
+            }
+            () = self.links.publishing.lost().cancelled_owned() => {
+                tracing::warn!("the publishing connection was lost");
+            }
+            Ok(_) = loads.wait_for(|load| load.layout.is_some_and(|layout| layout != served)) => {
+                tracing::info!("the layout of the shards changed");
+            }
+        }
+    }
+}
+
+/// One shard for the length of a session: after each failure that leaves the connections alive, a new subscription.
+async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationToken) {
+    let mut backoff = Backoff::default();
+    while !stop.is_cancelled() {
+        let begun = tokio::time::Instant::now();
+        let Session {
+            context,
+            links,
+            layout,
+        } = session.as_ref();
+        match serve(context, links, shard, *layout, &stop).await {
+            Ok(()) => return,
+            Err(error) => {
+                tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
+                if begun.elapsed() > WELL {
+                    backoff.reset();
+                }
+                match error {
+                    ShardError::Broker(_) | ShardError::NotConfirmed(_) => stop.cancel(),
+                    ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
+                    ShardError::NotOurs | ShardError::Database(_) => {
+                        pause(backoff.next_pause(), &stop).await;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The layout, as soon as one is known; none when it is time to stop.
+async fn known_layout(layout: &GenerationWatch, stop: &CancellationToken) -> Option<Layout> {
+    let mut loads = layout.current.clone();
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        load = loads.wait_for(|load| load.layout.is_some()) => load.ok()?.layout,
+    }
+}
+
+async fn pause(delay: Duration, stop: &CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = tokio::time::sleep(delay) => {}
+    }
+}

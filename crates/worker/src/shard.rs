@@ -1,0 +1,283 @@
+//! One shard: subscribe, claim with the first delivery, apply batches, hand over.
+
+use std::time::Duration;
+
+use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription};
+use orderly_protocol::ShardId;
+use orderly_store::{Fence, GenerationWatch, Layout, Store};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use crate::attempt::Attempts;
+use crate::failure::{ProcessError, ShardError};
+use crate::finish::{Finisher, Unfinished};
+use crate::intake::{Batch, Intake, Undecidable};
+use crate::process::{Committed, process};
+use crate::reply::Replies;
+
+/// How long a batch is tried again in place before its subscription is given up. A delivery is never held for minutes:
+/// the broker's consumer timeout would take it away.
+const TRANSIENT_LIMIT: Duration = Duration::from_secs(10);
+
+/// What every shard of a worker shares.
+pub(crate) struct Context {
+    pub(crate) store: Store,
+    pub(crate) owner: String,
+    pub(crate) attempts: Attempts,
+    pub(crate) replies: Replies,
+    pub(crate) layout: GenerationWatch,
+}
+
+/// The broker's two connections: a blocked publisher must not hold up acks.
+pub(crate) struct Links {
+    pub(crate) consuming: Connection,
+    pub(crate) publishing: Connection,
+}
+
+/// Serves one subscription of `shard` until `stop`: then it hands over and returns.
+///
+/// # Errors
+/// [`ShardError`]: the subscription is closed, what it held goes back to the queue in order, nothing of it is lost.
+pub(crate) async fn serve(
+    context: &Context,
+    links: &Links,
+    shard: ShardId,
+    layout: Layout,
+    stop: &CancellationToken,
+) -> Result<(), ShardError> {
+    // The epoch is read before the broker may deliver anything: a claim then fails if anybody else came first.
+    let seen = context
+        .store
+        .epoch(shard)
+        .await
+        .map_err(ShardError::Database)?;
+    let seen = seen.ok_or(ShardError::NotOurs)?;
+    let prefetch = u16::try_from(layout.prefetch).expect("generations_prefetch bounds it");
+    let publisher = links
+        .publishing
+        .publisher()
+        .await
+        .map_err(ShardError::Broker)?;
+    let subscription = links
+        .consuming
+        .subscribe_shard(&shard, prefetch)
+        .await
+        .map_err(ShardError::Broker)?;
+    let mut serving = Serving {
+        context,
+        subscription,
+        finisher: Finisher::start(publisher, context.layout.clone()),
+        intake: Intake::new(shard, layout.shard_count),
+    };
+    let ended = serving.run(shard, seen, stop).await;
+    serving.hand_over(ended).await
+}
+
+struct Serving<'a> {
+    context: &'a Context,
+    subscription: ShardSubscription,
+    finisher: Finisher,
+    intake: Intake,
+}
+
+impl Serving<'_> {
+    async fn run(
+        &mut self,
+        shard: ShardId,
+        seen: i64,
+        stop: &CancellationToken,
+    ) -> Result<(), ShardError> {
+        let Some(first) = self.next(stop).await? else {
+            return Ok(());
+        };
+        self.intake.push(first);
+        let fence = self.claim(shard, seen).await?;
+        loop {
+            // What has already arrived joins the batch; nothing waits for more.
+            while self.intake.has_room()
+                && let Some(delivery) = self.subscription.try_next()
+            {
+                self.intake.push(delivery);
+            }
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            match self.intake.next_batch()? {
+                Some(batch) => self.apply(&fence, batch).await?,
+                None => match self.next(stop).await? {
+                    Some(delivery) => self.intake.push(delivery),
+                    None => return Ok(()),
+                },
+            }
+        }
+    }
+
+    /// The next delivery; none when it is time to stop.
+    async fn next(&mut self, stop: &CancellationToken) -> Result<Option<Delivery>, ShardError> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(None),
+            () = self.finisher.failed() => Err(ShardError::NotConfirmed("see the finisher")),
+            next = self.subscription.next() => match next.map_err(ShardError::Broker)? {
+                Some(delivery) => Ok(Some(delivery)),
+                None => Err(ShardError::NotConfirmed("the broker ended the subscription")),
+            },
+        }
+    }
+
+    async fn claim(&self, shard: ShardId, seen: i64) -> Result<Fence, ShardError> {
+        let Context { store, owner, .. } = self.context;
+        let claimed = store
+            .claim(shard, owner, seen)
+            .await
+            .map_err(ShardError::Database)?;
+        let fence = claimed.ok_or(ShardError::NotOurs)?;
+        tracing::info!(%shard, epoch = fence.epoch, "claimed");
+        metrics::counter!("orderly_shard_handovers_total").increment(1);
+        Ok(fence)
+    }
+
+    /// Applies a batch; when one of its commands is at fault, each runs alone and the one at fault is parked.
+    async fn apply(&self, fence: &Fence, mut batch: Batch) -> Result<(), ShardError> {
+        let reason = match self.attempt(fence, &mut batch).await {
+            Ok(committed) => return self.hand_to_finisher(committed, batch).await,
+            Err(error) => at_fault(error)?,
+        };
+        for mut single in batch.into_singles() {
+            let committed = match self.attempt(fence, &mut single).await {
+                Ok(committed) => committed,
+                Err(error) => {
+                    let why = at_fault(error)?;
+                    tracing::error!(shard = %fence.shard, reason = %why.detail, first = %reason.detail, "parking a command at fault");
+                    single.give_up(why);
+                    self.attempt(fence, &mut single).await.map_err(give_up)?
+                }
+            };
+            self.hand_to_finisher(committed, single).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs a batch, again while its errors pass by themselves. A suspect's attempt is recorded around it.
+    async fn attempt(&self, fence: &Fence, batch: &mut Batch) -> Result<Committed, ProcessError> {
+        let Context {
+            store,
+            owner,
+            attempts,
+            ..
+        } = self.context;
+        if !batch.suspect {
+            return self.retry(fence, batch).await;
+        }
+        let attempt = attempts.begin(store, owner, batch).await?;
+        let result = self.retry(fence, batch).await;
+        attempts.end(store, attempt).await;
+        result
+    }
+
+    async fn retry(&self, fence: &Fence, batch: &Batch) -> Result<Committed, ProcessError> {
+        let begun = Instant::now();
+        let mut backoff = Backoff::between(Duration::from_millis(5), Duration::from_secs(1));
+        loop {
+            match process(&self.context.store, fence, batch).await {
+                Err(ProcessError::Transient(error)) if begun.elapsed() < TRANSIENT_LIMIT => {
+                    let sqlstate = error.sqlstate().unwrap_or_default().to_owned();
+                    metrics::counter!("orderly_db_retries_total", "sqlstate" => sqlstate)
+                        .increment(1);
+                    tokio::time::sleep(backoff.next_pause()).await;
+                }
+                Err(ProcessError::Fenced) => {
+                    metrics::counter!("orderly_fenced_writes_total").increment(1);
+                    return Err(ProcessError::Fenced);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    async fn hand_to_finisher(&self, committed: Committed, batch: Batch) -> Result<(), ShardError> {
+        count(&committed, &batch);
+        for (queue, reply) in committed.effects.replies {
+            self.context.replies.send(queue, reply);
+        }
+        let unfinished = Unfinished {
+            events: committed.events,
+            forwards: committed.effects.forwards,
+            waited: committed
+                .decided
+                .iter()
+                .map(|decided| decided.waited + committed.took)
+                .collect(),
+            last_delivery: batch.last_delivery,
+        };
+        if self.finisher.finish(unfinished).await {
+            Ok(())
+        } else {
+            Err(ShardError::NotConfirmed("see the finisher"))
+        }
+    }
+
+    /// Hand-over: what was committed is published and acked, then the channel closes with its consumer alive. What is
+    /// still in the intake was never begun and goes back to the queue, in order.
+    async fn hand_over(self, ended: Result<(), ShardError>) -> Result<(), ShardError> {
+        let drained = self.finisher.drain().await;
+        self.subscription.close().await;
+        drained.and(ended)
+    }
+}
+
+/// Why the lane must hold a command, if the error says that a command is at fault.
+fn at_fault(error: ProcessError) -> Result<Undecidable, ShardError> {
+    match error {
+        ProcessError::AtFault(error) => Ok(Undecidable {
+            code: "refused_by_database",
+            detail: error.to_string(),
+        }),
+        ProcessError::NotLoaded(error) => Ok(Undecidable {
+            code: "stock_not_loaded",
+            detail: error.to_string(),
+        }),
+        error => Err(give_up(error)),
+    }
+}
+
+fn give_up(error: ProcessError) -> ShardError {
+    match error {
+        ProcessError::Fenced => ShardError::NotOurs,
+        ProcessError::Transient(error)
+        | ProcessError::Systemic(error)
+        | ProcessError::AtFault(error) => ShardError::Database(error),
+        ProcessError::NotLoaded(_) => ShardError::NotConfirmed("a parked command needs no stock"),
+    }
+}
+
+fn count(committed: &Committed, batch: &Batch) {
+    metrics::histogram!("orderly_batch_size").record(as_metric(batch.work.len()));
+    metrics::histogram!("orderly_command_apply_seconds").record(committed.took);
+    metrics::counter!("orderly_duplicates_suppressed_total")
+        .increment(committed.effects.duplicates);
+    for decided in &committed.decided {
+        let outcome = decided.outcome.as_str();
+        let action = decided.action_type.clone();
+        metrics::counter!("orderly_commands_applied_total", "type" => action, "outcome" => outcome)
+            .increment(1);
+        metrics::histogram!("orderly_command_wait_seconds").record(decided.waited);
+        match decided.code.as_deref() {
+            Some("version_conflict") => {
+                metrics::counter!("orderly_version_conflicts_total").increment(1);
+            }
+            Some("insufficient_stock" | "unknown_sku") => {
+                metrics::counter!("orderly_stock_rejections_total").increment(1);
+            }
+            _ => {}
+        }
+    }
+}
+
+#[allow(
+    clippy::cast_precision_loss,
+    reason = "a metric; a batch is far below 2^52"
+)]
+fn as_metric(count: usize) -> f64 {
+    count as f64
+}
