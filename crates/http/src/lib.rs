@@ -10,6 +10,7 @@
 mod authorized;
 mod body;
 mod context;
+mod idempotency_key;
 mod keyring;
 mod probe;
 mod problem;
@@ -19,6 +20,7 @@ mod serve;
 pub use authorized::{Authorized, Caller, Requirement, scope};
 pub use body::JsonBody;
 pub use context::{RequestContext, RequestId, Traceparent};
+pub use idempotency_key::IdempotencyKey;
 pub use keyring::Keyring;
 pub use probe::probe_router;
 pub use problem::ProblemResponse;
