@@ -1,0 +1,45 @@
+# Waits for the owner's end, then ends its servers. $1: the data folder. $2: keep (stop the servers cleanly) or
+# temporary (kill them and remove the folder). Started with the read end of a pipe as standard input: when the owner
+# ends, however it ends, the kernel closes the other end.
+trap '' HUP INT QUIT TERM
+while read -r _; do :; done
+
+: >"$1/ended"
+
+# A pid counts only while its process works inside the server's folder: the number may long be another's.
+find_server() {
+    pid=$(cat "$1/pid" 2>/dev/null) || return 1
+    case $(readlink "/proc/$pid/cwd") in "$1" | "$1"/*) ;; *) return 1 ;; esac
+}
+send() { find_server "$2" && kill -s "$1" "$pid"; }
+
+if [ "$2" = keep ]; then
+    send INT "$1/postgres"
+    send TERM "$1/rabbitmq"
+    send TERM "$1/redis"
+else
+    send QUIT "$1/postgres"
+    send KILL "$1/rabbitmq"
+    send KILL "$1/redis"
+fi
+# 20 s at most: a server stops in about one.
+tries=200
+while [ "$tries" -gt 0 ]; do
+    find_server "$1/postgres" || find_server "$1/rabbitmq" || find_server "$1/redis" || break
+    tries=$((tries - 1))
+    sleep 0.1
+done
+send KILL "$1/postgres"
+send KILL "$1/rabbitmq"
+send KILL "$1/redis"
+# Last: the broker would start another port mapper in its place.
+send KILL "$1/epmd"
+
+if [ "$2" = temporary ]; then
+    # Again while a dying process still writes into it.
+    tries=50
+    while ! rm -rf "$1" && [ "$tries" -gt 0 ]; do
+        tries=$((tries - 1))
+        sleep 0.1
+    done
+fi

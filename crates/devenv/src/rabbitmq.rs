@@ -1,0 +1,126 @@
+//! `RabbitMQ` and its port mapper: a node of its own, without plugins (streams need none over AMQP 0.9.1).
+
+use std::ffi::OsString;
+use std::fs;
+
+use nix::sys::signal::Signal;
+
+use crate::clients::Clients;
+use crate::error::DevEnvError;
+use crate::files;
+use crate::process::{Readiness, ServerProcess, Spec};
+use crate::settings::random_hex;
+
+/// The node's only user.
+pub(crate) const USER: &str = "orderly";
+const FOLDER: &str = "rabbitmq";
+const EPMD_FOLDER: &str = "epmd";
+
+/// The broker process, not started.
+pub(crate) fn server(clients: &Clients) -> ServerProcess {
+    let mut environment = environment(clients);
+    // Both the listeners and the distribution would else be open to the network.
+    environment.push((
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+        "-kernel inet_dist_use_interface {127,0,0,1}".into(),
+    ));
+    ServerProcess::new(Spec {
+        name: "RabbitMQ",
+        folder: clients.place.folder.join(FOLDER),
+        program: clients.binaries.rabbitmq.join("rabbitmq-server"),
+        arguments: Vec::new(),
+        environment,
+        account: None,
+        // The port opens before the boot ends; `rabbitmqctl await_startup` costs a second of CPU. With a notification
+        // socket set the start script also becomes the Erlang machine instead of staying its parent: one pid to know.
+        readiness: Readiness::Notifies,
+        stop: Signal::SIGTERM,
+    })
+}
+
+/// The port mapper's process, not started. Ours alone, so that no other Erlang program shares or inherits it.
+pub(crate) fn port_mapper(clients: &Clients) -> ServerProcess {
+    let port = clients.settings.epmd_port;
+    ServerProcess::new(Spec {
+        name: "epmd",
+        folder: clients.place.folder.join(EPMD_FOLDER),
+        program: clients.binaries.epmd.clone(),
+        arguments: ["-port", &port.to_string(), "-address", "127.0.0.1"]
+            .map(OsString::from)
+            .to_vec(),
+        environment: Vec::new(),
+        account: None,
+        // NAMES_REQ (110); the answer begins with the mapper's own port.
+        readiness: Readiness::Answers {
+            port,
+            ask: "\0\u{1}n".to_owned(),
+            answer: "\0\0",
+        },
+        stop: Signal::SIGTERM,
+    })
+}
+
+/// Writes the configuration and starts port mapper and broker.
+pub(crate) fn start(
+    clients: &Clients,
+    port_mapper: &ServerProcess,
+    broker: &ServerProcess,
+) -> Result<(), DevEnvError> {
+    configure(clients)?;
+    port_mapper.start_blocking()?;
+    broker.start_blocking()
+}
+
+/// The environment that makes the broker's programs talk about this node and no other.
+pub(crate) fn environment(clients: &Clients) -> Vec<(&'static str, OsString)> {
+    let settings = &clients.settings;
+    let folder = clients.place.folder.join(FOLDER);
+    let file = |name: &str| folder.join(name).into_os_string();
+    vec![
+        ("HOME", file("home")),
+        ("LANG", "C.UTF-8".into()),
+        ("RABBITMQ_NODENAME", "rabbit@localhost".into()),
+        ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
+        ("RABBITMQ_NODE_PORT", settings.amqp_port.to_string().into()),
+        ("RABBITMQ_DIST_PORT", settings.dist_port.to_string().into()),
+        ("RABBITMQ_MNESIA_BASE", file("mnesia")),
+        ("RABBITMQ_LOG_BASE", file("logs")),
+        ("RABBITMQ_PID_FILE", file("node.pid")),
+        ("RABBITMQ_CONF_ENV_FILE", file("environment.conf")),
+        ("RABBITMQ_CONFIG_FILE", file("rabbitmq.conf")),
+        ("RABBITMQ_ENABLED_PLUGINS_FILE", file("enabled_plugins")),
+        ("RABBITMQ_GENERATED_CONFIG_DIR", file("generated")),
+        ("ERL_EPMD_PORT", settings.epmd_port.to_string().into()),
+        ("ERL_EPMD_ADDRESS", "127.0.0.1".into()),
+        // Every Erlang program would else start a port mapper that nobody ends when it finds none.
+        ("ERL_AFLAGS", "-start_epmd false".into()),
+    ]
+}
+
+fn configure(clients: &Clients) -> Result<(), DevEnvError> {
+    let folder = clients.place.folder.join(FOLDER);
+    files::create_folder(&clients.place.folder.join(EPMD_FOLDER), 0o700, None)?;
+    for name in ["home", "mnesia", "logs", "generated"] {
+        files::create_folder(&folder.join(name), 0o700, None)?;
+    }
+    let write = |name: &str, text: &str| {
+        let path = folder.join(name);
+        fs::write(&path, text).map_err(files::io("write", &path))
+    };
+    // Read by the shell scripts instead of the machine's own /etc/rabbitmq/rabbitmq-env.conf.
+    write("environment.conf", "")?;
+    write("enabled_plugins", "[].\n")?;
+    let cookie = folder.join("home/.erlang.cookie");
+    if !cookie.exists() {
+        files::write_secret(&cookie, &random_hex()?, None)?;
+    }
+    let config = format!(
+        "listeners.tcp.default = 127.0.0.1:{port}\n\
+         default_user = {USER}\n\
+         default_pass = {password}\n\
+         log.file.level = info\n",
+        port = clients.settings.amqp_port,
+        password = clients.settings.password,
+    );
+    files::write_secret(&folder.join("rabbitmq.conf"), &config, None)
+}
