@@ -1,0 +1,43 @@
+//! Role dashboard: everything that is read over HTTP, live events, and writes of stock and keys.
+//!
+//! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
+//! store, under the rules of crate domain. It decides nothing about orders and sends no command.
+
+#![allow(
+    clippy::module_name_repetitions,
+    reason = "items are used by their crate path, where the repetition is what makes them readable"
+)]
+
+mod failure;
+mod keys;
+mod orders;
+mod request;
+mod sse;
+mod state;
+mod stock;
+
+use axum::Router;
+use axum::routing::{delete, get, post};
+
+pub use sse::EventHub;
+pub use state::DashboardState;
+
+/// The routes of this role. Probes and what holds for every listener are crate http's.
+pub fn router(state: DashboardState) -> Router {
+    Router::new()
+        .route("/v1/orders/{order_id}", get(orders::show::handle))
+        .route("/v1/orders/{order_id}/events", get(orders::events::handle))
+        .route("/v1/stock", get(stock::list::handle))
+        .route(
+            "/v1/stock/{sku}",
+            get(stock::show::handle).put(stock::set::handle),
+        )
+        .route("/v1/stock/{sku}/adjustments", post(stock::adjust::handle))
+        .route(
+            "/v1/keys",
+            get(keys::list::handle).post(keys::create::handle),
+        )
+        .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
+        .route("/v1/events", get(sse::events))
+        .with_state(state)
+}

@@ -1,0 +1,16 @@
+//! Reads of one order.
+
+pub(crate) mod events;
+pub(crate) mod show;
+
+use orderly_domain::OrderId;
+use orderly_http::ProblemResponse;
+use orderly_protocol::{Problem, ProblemCode};
+
+fn not_found(order_id: OrderId) -> ProblemResponse {
+    Problem::new(
+        ProblemCode::OrderNotFound,
+        format!("there is no order {order_id}"),
+    )
+    .into()
+}

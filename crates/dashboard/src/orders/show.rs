@@ -1,0 +1,88 @@
+//! `GET /v1/orders/{order_id}`: the order as it is now, what can be done with it, and why it is not moving.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{IntoResponse, Response};
+use orderly_http::{Authorized, ProblemResponse, scope};
+use orderly_protocol::serde_json::{Value, json};
+use orderly_protocol::{OrderResource, parse_order_state, timestamp};
+use orderly_store::{Lane, Store};
+
+use super::not_found;
+use crate::failure::{database, internal};
+use crate::request::OrderPath;
+
+pub(crate) async fn handle(
+    State(store): State<Store>,
+    _: Authorized<scope::OrdersRead>,
+    OrderPath(order_id): OrderPath,
+    headers: HeaderMap,
+) -> Result<Response, ProblemResponse> {
+    let row = store
+        .order(order_id)
+        .await
+        .map_err(database)?
+        .ok_or_else(|| not_found(order_id))?;
+    let lane = store.lane(order_id).await.map_err(database)?;
+    let order = parse_order_state(&row.state).map_err(|error| {
+        tracing::error!(order.id = %order_id, error = &error as &dyn std::error::Error, "order state cannot be read");
+        internal()
+    })?;
+    let waiting = lane.as_ref().map(waiting);
+    // The tag is the version, which a lane does not change: what may be kept is only an order that is not waiting.
+    let caching = if waiting.is_some() {
+        "no-store"
+    } else {
+        "private, no-cache"
+    };
+    let resource = OrderResource::new(&order, row.created_at, row.updated_at, waiting);
+    let etag = resource.etag();
+    let known = resource.waiting.is_none() && matches(&headers, &etag);
+    let headers = [(ETAG, etag), (CACHE_CONTROL, caching.to_owned())];
+    if known {
+        return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
+    }
+    Ok((headers, Json(resource)).into_response())
+}
+
+fn waiting(lane: &Lane) -> Value {
+    json!({
+        "reason": "parked",
+        "code": lane.reason,
+        "detail": lane.detail,
+        "since": timestamp::format(lane.parked_at),
+        "commands": lane.commands,
+    })
+}
+
+/// Whether `If-None-Match` names `etag`: by weak comparison (RFC 9110, section 13.1.2).
+fn matches(headers: &HeaderMap, etag: &str) -> bool {
+    let lists = headers
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
+    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::http::HeaderMap;
+    use axum::http::header::IF_NONE_MATCH;
+
+    use super::matches;
+
+    #[test]
+    fn any_listed_tag_matches_weakly() {
+        let is = |value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(IF_NONE_MATCH, value.parse().unwrap());
+            matches(&headers, "\"v7\"")
+        };
+        assert!(is("\"v7\"") && is("W/\"v7\"") && is("\"v6\", \"v7\"") && is("*"));
+        assert!(!is("\"v6\"") && !is("v7") && !is("\"v77\""));
+        assert!(!matches(&HeaderMap::new(), "\"v7\""));
+    }
+}

@@ -1,0 +1,38 @@
+//! What the handlers share.
+
+use axum::extract::FromRef;
+use orderly_http::Keyring;
+use orderly_store::Store;
+
+use crate::EventHub;
+
+/// What the handlers work with. Cheap to clone.
+#[derive(Clone)]
+pub struct DashboardState {
+    /// The database.
+    pub store: Store,
+    /// Who may call.
+    pub keyring: Keyring,
+    /// Live events.
+    pub events: EventHub,
+    /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
+    pub key_environment: String,
+}
+
+impl FromRef<DashboardState> for Store {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.store.clone()
+    }
+}
+
+impl FromRef<DashboardState> for Keyring {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.keyring.clone()
+    }
+}
+
+impl FromRef<DashboardState> for EventHub {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.events.clone()
+    }
+}
