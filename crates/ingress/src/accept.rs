@@ -1,0 +1,279 @@
+//! The life of a command at the ingress, from a request that could be read to its answer.
+//!
+//! Up to the publish nothing here touches the database; only a replay, or a wait, looks there for its outcome.
+
+use std::time::{Duration, Instant};
+
+use axum::http::HeaderValue;
+use axum::http::header::LOCATION;
+use axum::response::Response;
+use orderly_broker::PublishError;
+use orderly_http::{ProblemResponse, Traceparent};
+use orderly_protocol::receipt::Receipt;
+use orderly_protocol::serde_json::value::to_raw_value;
+use orderly_protocol::time::OffsetDateTime;
+use orderly_protocol::{Envelope, Outcome, Problem, ProblemCode, Reply, Timestamp};
+
+use crate::Ingress;
+use crate::answer::{Accepted, replayed};
+use crate::header::{IdempotencyKey, Wait};
+use crate::key_cache::Known;
+use crate::reuse::reused;
+use crate::standing::{DatabaseAway, Standing, look_up};
+use crate::submission::{Identity, Submission};
+use crate::waiter::Waiter;
+
+/// How often a wait that expects no reply looks: a few reads by primary key a second for each that waits.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
+
+/// Seconds after which a refused command may be sent again: shards drain by thousands a second, and a connection to the
+/// broker is reopened within seconds.
+const RETRY_AFTER: u32 = 1;
+
+/// Accepts a command: 202 once the broker has stored it, or its outcome if the client waits for it.
+pub(crate) async fn accept(
+    ingress: &Ingress,
+    submission: Submission,
+) -> Result<Response, ProblemResponse> {
+    let started = Instant::now();
+    submission.authorize()?;
+    submission.check()?;
+    let identity = submission.identify();
+    name_span(identity);
+
+    if let Some(known) = ingress.key_cache().get(identity.command_id) {
+        return replay(ingress, &submission, identity, known).await;
+    }
+    let accepted = sign(ingress, &submission, identity, OffsetDateTime::now_utc())?;
+    // Before the publish: the reply may come before the confirm.
+    let waiting = register(ingress, &submission, identity);
+    publish(ingress, &submission, &accepted, waiting.as_ref()).await?;
+
+    if identity.repeatable {
+        let known = Known {
+            fingerprint: identity.fingerprint,
+            accepted_at: accepted.accepted_at,
+        };
+        ingress.key_cache().insert(identity.command_id, known);
+    }
+    metrics::counter!("orderly_commands_accepted_total").increment(1);
+    metrics::histogram!("orderly_accept_seconds").record(started.elapsed());
+
+    match submission.steering.wait {
+        None => accepted.standing(Standing::Queued),
+        Some(wait) => {
+            let waiter = waiting.map(|waiting| waiting.waiter);
+            accepted.outcome(standing_within(ingress, identity, waiter, wait).await, wait)
+        }
+    }
+}
+
+/// Answers a request that this process accepted before, without publishing it again.
+async fn replay(
+    ingress: &Ingress,
+    submission: &Submission,
+    identity: Identity,
+    known: Known,
+) -> Result<Response, ProblemResponse> {
+    if known.fingerprint != identity.fingerprint {
+        return Err(reused(
+            identity.command_id,
+            identity.producer,
+            identity.order_id,
+        ));
+    }
+    let accepted = sign(ingress, submission, identity, known.accepted_at)?;
+    replayed(match submission.steering.wait {
+        None => accepted.standing(look(ingress, identity).await),
+        // Nobody promised this request a reply, so it looks.
+        Some(wait) => accepted.outcome(standing_within(ingress, identity, None, wait).await, wait),
+    })
+}
+
+/// A request's place among those that wait, and where its reply will come.
+struct Waiting {
+    waiter: Waiter,
+    reply_to: String,
+}
+
+/// `None` if the client does not wait, or no reply can come just now.
+fn register(ingress: &Ingress, submission: &Submission, identity: Identity) -> Option<Waiting> {
+    submission.steering.wait?;
+    let reply_to = ingress.reply_queue().name()?;
+    let waiter = ingress.waiters().register(identity.command_id)?;
+    Some(Waiting { waiter, reply_to })
+}
+
+/// The accepted command with its receipt: before the publish, so that nothing is accepted that could not be answered for.
+fn sign(
+    ingress: &Ingress,
+    submission: &Submission,
+    identity: Identity,
+    accepted_at: Timestamp,
+) -> Result<Accepted, ProblemResponse> {
+    let Identity {
+        command_id,
+        order_id,
+        producer,
+        fingerprint,
+        ..
+    } = identity;
+    let receipt = ingress
+        .receipt_keys()
+        .sign(&Receipt {
+            command_id,
+            order_id,
+            producer,
+            fingerprint,
+            accepted_at,
+        })
+        .map_err(|_| {
+            let detail = "the server is starting; the command was not accepted";
+            ProblemResponse::new(ProblemCode::NotReady, detail).retry_after(RETRY_AFTER)
+        })?;
+    Ok(Accepted {
+        route: submission.route,
+        identity,
+        action_type: submission.action.name(),
+        accepted_at,
+        receipt,
+    })
+}
+
+/// Returns when the command is durably stored.
+async fn publish(
+    ingress: &Ingress,
+    submission: &Submission,
+    accepted: &Accepted,
+    waiting: Option<&Waiting>,
+) -> Result<(), ProblemResponse> {
+    let envelope = Envelope {
+        command_id: accepted.identity.command_id,
+        order_id: accepted.identity.order_id,
+        action_type: accepted.action_type.to_owned(),
+        data: to_raw_value(&submission.data).expect("a JSON value is always JSON"),
+        expected_version: submission.steering.expected_version,
+        producer: accepted.identity.producer,
+        idempotency_key: submission
+            .steering
+            .key
+            .clone()
+            .map(IdempotencyKey::into_string),
+        fingerprint: accepted.identity.fingerprint,
+        accepted_at: accepted.accepted_at,
+        traceparent: submission
+            .traceparent
+            .as_ref()
+            .map(|trace| Traceparent::as_str(trace).to_owned()),
+        reply_to: waiting.map(|waiting| waiting.reply_to.clone()),
+    };
+    match ingress
+        .publisher()
+        .publish(accepted.identity.order_id, envelope.encode())
+        .await
+    {
+        Ok(()) => Ok(()),
+        // The worker's reply proves that it was stored, whatever became of the confirm.
+        Err(PublishError::Unknown) if waiting.is_some_and(|waiting| waiting.waiter.has_reply()) => {
+            Ok(())
+        }
+        Err(error) => Err(refused(error, accepted.identity)),
+    }
+}
+
+/// 503. Only `Unknown` leaves the client in doubt, and then says what makes a retry safe.
+fn refused(error: PublishError, identity: Identity) -> ProblemResponse {
+    let (code, detail) = match error {
+        PublishError::ShardFull => (
+            ProblemCode::ShardFull,
+            "too many commands wait before it; it was not stored",
+        ),
+        PublishError::Unavailable => (ProblemCode::BrokerUnavailable, "the command was not stored"),
+        PublishError::NoGeneration => (
+            ProblemCode::NotReady,
+            "no shards take commands now; it was not stored",
+        ),
+        PublishError::Unknown => return outcome_unknown(identity),
+    };
+    ProblemResponse::new(code, detail).retry_after(RETRY_AFTER)
+}
+
+fn outcome_unknown(identity: Identity) -> ProblemResponse {
+    let Identity {
+        command_id,
+        repeatable,
+        ..
+    } = identity;
+    // Without a receipt: it would say that the command was accepted, and that is what nobody knows.
+    let location = format!("/v1/commands/{command_id}");
+    let detail = if repeatable {
+        "the command may be stored or not; sending the same request again is safe and settles it"
+            .to_owned()
+    } else {
+        format!(
+            "the command may be stored or not, and without an Idempotency-Key sending it again may do it twice; \
+             if it was stored, {location} shows it once it is decided"
+        )
+    };
+    let mut problem = Problem::new(ProblemCode::OutcomeUnknown, detail);
+    problem.retryable = repeatable;
+    let location = HeaderValue::try_from(location).expect("an id is plain ASCII");
+    ProblemResponse::from(problem)
+        .retry_after(RETRY_AFTER)
+        .with_header(LOCATION, location)
+}
+
+/// Where the command stands when its outcome is known, the wait is over, or this process stops, whichever comes first.
+async fn standing_within(
+    ingress: &Ingress,
+    identity: Identity,
+    waiter: Option<Waiter>,
+    wait: Wait,
+) -> Standing {
+    let decided = async {
+        match waiter {
+            Some(mut waiter) => from_reply(ingress, identity, waiter.reply().await).await,
+            None => poll(ingress, identity).await,
+        }
+    };
+    tokio::select! {
+        standing = decided => standing,
+        // The reply may have been lost, or the command parked.
+        () = tokio::time::sleep(wait.duration()) => look(ingress, identity).await,
+        () = ingress.stopping().cancelled() => look(ingress, identity).await,
+    }
+}
+
+/// A reply says why a command was not applied by a code alone; the rest is in its record.
+async fn from_reply(ingress: &Ingress, identity: Identity, reply: Reply) -> Standing {
+    if reply.outcome != Outcome::Applied && reply.fingerprint == identity.fingerprint {
+        if let recorded @ Standing::Decided(_) = look(ingress, identity).await {
+            return recorded;
+        }
+    }
+    Standing::Decided(reply.into())
+}
+
+async fn poll(ingress: &Ingress, identity: Identity) -> Standing {
+    loop {
+        let standing = look(ingress, identity).await;
+        if !matches!(standing, Standing::Queued) {
+            return standing;
+        }
+        tokio::time::sleep(LOOK_EVERY).await;
+    }
+}
+
+/// Without the database an accepted command is simply queued: that much is certain.
+async fn look(ingress: &Ingress, identity: Identity) -> Standing {
+    match look_up(ingress.store(), identity.command_id).await {
+        Ok(record) => record.into(),
+        Err(DatabaseAway) => Standing::Queued,
+    }
+}
+
+fn name_span(identity: Identity) {
+    let span = tracing::Span::current();
+    span.record("order.id", tracing::field::display(identity.order_id));
+    span.record("command.id", tracing::field::display(identity.command_id));
+}
