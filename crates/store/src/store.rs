@@ -151,3 +151,38 @@ fn session_options(connect: PgConnectOptions, options: &StoreOptions) -> PgConne
 fn millis(limit: Duration) -> String {
     limit.as_millis().to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settings(profile: SessionProfile) -> String {
+        let options = StoreOptions {
+            application_name: "test".to_owned(),
+            max_connections: 1,
+            profile,
+        };
+        let session = session_options(PgConnectOptions::new_without_pgpass(), &options);
+        session.get_options().unwrap_or_default().to_owned()
+    }
+
+    #[test]
+    fn every_session_gives_up_what_it_holds() {
+        for profile in [SessionProfile::General, SessionProfile::Worker] {
+            for limit in [
+                "statement_timeout=",
+                "lock_timeout=",
+                "idle_in_transaction_session_timeout=",
+                "tcp_user_timeout=",
+            ] {
+                assert!(settings(profile).contains(limit), "{profile:?}: {limit}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_the_worker_is_held_to_index_plans() {
+        assert!(settings(SessionProfile::Worker).contains("enable_seqscan=off"));
+        assert!(!settings(SessionProfile::General).contains("enable_seqscan"));
+    }
+}

@@ -39,10 +39,15 @@ async fn a_revoked_key_is_listed_but_no_longer_live() {
     assert!(!store.revoke_key("k9").await.unwrap(), "never there");
     assert_eq!(store.live_key("k1").await.unwrap(), None);
     let live = store.live_keys().await.unwrap();
-    assert_eq!(live.iter().map(|k| k.key_id.as_str()).collect::<Vec<_>>(), ["k2"]);
+    assert_eq!(
+        live.iter().map(|k| k.key_id.as_str()).collect::<Vec<_>>(),
+        ["k2"]
+    );
     let all = store.list_keys().await.unwrap();
     assert_eq!(
-        all.iter().map(|k| (k.key_id.as_str(), k.revoked_at.is_some())).collect::<Vec<_>>(),
+        all.iter()
+            .map(|k| (k.key_id.as_str(), k.revoked_at.is_some()))
+            .collect::<Vec<_>>(),
         [("k1", true), ("k2", false)]
     );
 }
@@ -75,27 +80,43 @@ async fn other_processes_hear_of_every_change() {
     // Marked once when it listens.
     timeout(LIMIT, changed.changed()).await.unwrap().unwrap();
     database.store.insert_key(&key("k1")).await.unwrap();
-    timeout(Duration::from_secs(1), changed.changed()).await.expect("the new key was announced").unwrap();
+    timeout(Duration::from_secs(1), changed.changed())
+        .await
+        .expect("the new key was announced")
+        .unwrap();
     database.store.revoke_key("k1").await.unwrap();
-    timeout(Duration::from_secs(1), changed.changed()).await.expect("the revocation was announced").unwrap();
+    timeout(Duration::from_secs(1), changed.changed())
+        .await
+        .expect("the revocation was announced")
+        .unwrap();
 
     token.cancel();
     tracker.close();
-    timeout(LIMIT, tracker.wait()).await.expect("the listener ends with its token");
+    timeout(LIMIT, tracker.wait())
+        .await
+        .expect("the listener ends with its token");
 }
 
 #[tokio::test]
 async fn the_newest_receipt_key_signs_and_the_one_before_verifies() {
     let database = Database::fresh().await;
-    assert_eq!(database.store.receipt_keys().await.unwrap().len(), 1, "a migrated database has one");
+    assert_eq!(
+        database.store.receipt_keys().await.unwrap().len(),
+        1,
+        "a migrated database has one"
+    );
     database
         .run("insert into receipt_keys (secret) values (sha256('a')); insert into receipt_keys (secret) values (sha256('b'))")
         .await
         .unwrap();
     let keys = database.store.receipt_keys().await.unwrap();
-    let expected: Vec<Vec<u8>> = sqlx::query_scalar("select unnest(array[sha256('b'), sha256('a')])")
-        .fetch_all(&database.raw)
-        .await
-        .unwrap();
-    assert_eq!(keys.iter().map(|k| k.to_vec()).collect::<Vec<_>>(), expected);
+    let expected: Vec<Vec<u8>> =
+        sqlx::query_scalar("select unnest(array[sha256('b'), sha256('a')])")
+            .fetch_all(&database.raw)
+            .await
+            .unwrap();
+    assert_eq!(
+        keys.iter().map(|k| k.to_vec()).collect::<Vec<_>>(),
+        expected
+    );
 }

@@ -11,7 +11,7 @@ use crate::database::Database;
 const SHOP: ProducerId = ProducerId(Uuid::from_u128(7));
 
 fn sku(text: &str) -> Sku {
-    Sku::new(text).unwrap()
+    Sku::new(text).expect("a SKU")
 }
 
 fn write(sku_text: &str, key: &str) -> StockWrite {
@@ -66,7 +66,9 @@ async fn sixteen_adjustments_all_count() {
     let stock = database.store.stock(&sku("MUG")).await.unwrap().unwrap();
     assert_eq!(stock.level, level((0..16).sum(), 0));
     assert_eq!(
-        database.count("select sum(on_hand)::bigint from stock_writes").await,
+        database
+            .count("select sum(on_hand)::bigint from stock_writes")
+            .await,
         stock.level.on_hand,
         "the ledger sums to the stock"
     );
@@ -75,11 +77,19 @@ async fn sixteen_adjustments_all_count() {
 #[tokio::test]
 async fn taking_the_last_piece_twice_at_once_succeeds_once() {
     let database = Database::fresh().await;
-    database.store.set_stock(&write("MUG", "seed"), 1).await.unwrap();
+    database
+        .store
+        .set_stock(&write("MUG", "seed"), 1)
+        .await
+        .unwrap();
     let mut calls = JoinSet::new();
     for i in 0..8 {
         let store = database.store.clone();
-        calls.spawn(async move { store.adjust_stock(&write("MUG", &format!("k{i}")), -1).await });
+        calls.spawn(async move {
+            store
+                .adjust_stock(&write("MUG", &format!("k{i}")), -1)
+                .await
+        });
     }
     let results = calls.join_all().await;
     let taken = results
@@ -112,7 +122,11 @@ async fn a_replayed_write_answers_with_the_level_it_left() {
     let database = Database::fresh().await;
     let first = write("MUG", "first");
     database.store.set_stock(&first, 10).await.unwrap();
-    database.store.adjust_stock(&write("MUG", "second"), 7).await.unwrap();
+    database
+        .store
+        .adjust_stock(&write("MUG", "second"), 7)
+        .await
+        .unwrap();
     let again = database.store.set_stock(&first, 10).await.unwrap();
     assert_eq!(written(again), (level(10, 0), true));
     let stock = database.store.stock(&sku("MUG")).await.unwrap().unwrap();
@@ -122,7 +136,11 @@ async fn a_replayed_write_answers_with_the_level_it_left() {
 #[tokio::test]
 async fn a_key_under_another_request_writes_nothing() {
     let database = Database::fresh().await;
-    database.store.set_stock(&write("MUG", "key"), 10).await.unwrap();
+    database
+        .store
+        .set_stock(&write("MUG", "key"), 10)
+        .await
+        .unwrap();
     let other = StockWrite {
         fingerprint: Fingerprint([2; 32]),
         ..write("MUG", "key")
@@ -137,25 +155,45 @@ async fn a_key_under_another_request_writes_nothing() {
         ..write("MUG", "key")
     };
     let result = database.store.set_stock(&elsewhere, 20).await.unwrap();
-    assert_eq!(written(result), (level(20, 0), false), "keys belong to their producer");
+    assert_eq!(
+        written(result),
+        (level(20, 0), false),
+        "keys belong to their producer"
+    );
 }
 
 #[tokio::test]
 async fn stock_never_falls_below_what_is_reserved() {
     let database = Database::fresh().await;
-    database.run("insert into stock values ('MUG', 10, 4, now())").await.unwrap();
+    database
+        .run("insert into stock values ('MUG', 10, 4, now())")
+        .await
+        .unwrap();
     let refused = StockWriteResult::Refused(StockWriteError::BelowReserved { reserved: 4 });
     let store = &database.store;
-    assert_eq!(store.set_stock(&write("MUG", "a"), 3).await.unwrap(), refused);
-    assert_eq!(store.adjust_stock(&write("MUG", "b"), -7).await.unwrap(), refused);
+    assert_eq!(
+        store.set_stock(&write("MUG", "a"), 3).await.unwrap(),
+        refused
+    );
+    assert_eq!(
+        store.adjust_stock(&write("MUG", "b"), -7).await.unwrap(),
+        refused
+    );
     // The key of a refused write is free: the same call may succeed later.
-    assert_eq!(written(store.set_stock(&write("MUG", "a"), 4).await.unwrap()).0, level(4, 4));
+    assert_eq!(
+        written(store.set_stock(&write("MUG", "a"), 4).await.unwrap()).0,
+        level(4, 4)
+    );
 }
 
 #[tokio::test]
 async fn a_refused_write_leaves_no_sku_behind() {
     let database = Database::fresh().await;
-    let result = database.store.adjust_stock(&write("MUG", "a"), -1).await.unwrap();
+    let result = database
+        .store
+        .adjust_stock(&write("MUG", "a"), -1)
+        .await
+        .unwrap();
     assert!(matches!(result, StockWriteResult::Refused(_)));
     assert_eq!(database.store.stock(&sku("MUG")).await.unwrap(), None);
 }
@@ -164,7 +202,11 @@ async fn a_refused_write_leaves_no_sku_behind() {
 async fn stock_is_listed_in_sku_order_page_by_page() {
     let database = Database::fresh().await;
     for name in ["b", "B", "a", "Ä", "1"] {
-        database.store.set_stock(&write(name, name), 1).await.unwrap();
+        database
+            .store
+            .set_stock(&write(name, name), 1)
+            .await
+            .unwrap();
     }
     let mut listed = Vec::new();
     loop {
@@ -175,5 +217,9 @@ async fn stock_is_listed_in_sku_order_page_by_page() {
         }
         listed.extend(page.into_iter().map(|row| row.sku.to_string()));
     }
-    assert_eq!(listed, ["1", "B", "a", "b", "Ä"], "by bytes, whatever the locale");
+    assert_eq!(
+        listed,
+        ["1", "B", "a", "b", "Ä"],
+        "by bytes, whatever the locale"
+    );
 }

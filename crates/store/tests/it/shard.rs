@@ -1,0 +1,116 @@
+//! Ownership: the epoch fences out whoever lost its shard, and a stopped owner cannot hold it for long.
+
+use std::time::Duration;
+
+use orderly_protocol::ShardId;
+use orderly_store::{FaultClass, Fence, SessionProfile, Store};
+use tokio::task::JoinSet;
+use tokio::time::timeout;
+
+use crate::database::{Database, LIMIT};
+
+const SHARD: ShardId = ShardId {
+    generation: 1,
+    shard: 0,
+};
+
+async fn worker(database: &Database) -> Store {
+    database
+        .store
+        .create_first_generation(1, 32)
+        .await
+        .expect("the database answers");
+    database.connect(SessionProfile::Worker).await
+}
+
+async fn claim(store: &Store, owner: &str, seen: i64) -> Fence {
+    store
+        .claim(SHARD, owner, seen)
+        .await
+        .expect("the database answers")
+        .expect("nobody else claims")
+}
+
+#[tokio::test]
+async fn of_eight_claims_with_one_epoch_one_succeeds() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    assert_eq!(store.epoch(SHARD).await.unwrap(), Some(0));
+    let mut claims = JoinSet::new();
+    for i in 0..8 {
+        let store = store.clone();
+        claims.spawn(async move { store.claim(SHARD, &format!("w{i}"), 0).await.unwrap() });
+    }
+    let won = claims.join_all().await.into_iter().flatten().count();
+    assert_eq!(won, 1);
+    assert_eq!(store.epoch(SHARD).await.unwrap(), Some(1));
+}
+
+#[tokio::test]
+async fn a_zombie_begins_no_batch() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    let zombie = claim(&store, "a", 0).await;
+    assert!(store.begin_batch(&zombie).await.unwrap().is_some());
+    let owner = claim(&store, "b", 1).await;
+    assert!(store.begin_batch(&zombie).await.unwrap().is_none());
+    assert!(store.begin_batch(&owner).await.unwrap().is_some());
+}
+
+#[tokio::test]
+async fn a_claim_waits_for_the_batch_in_flight() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    let first = claim(&store, "a", 0).await;
+    let batch = store.begin_batch(&first).await.unwrap().unwrap();
+    let taking = store.claim(SHARD, "b", 1);
+    tokio::pin!(taking);
+    let early = timeout(Duration::from_millis(200), &mut taking).await;
+    assert!(early.is_err(), "taken while a batch could still commit");
+    batch.commit().await.unwrap();
+    let taken = timeout(LIMIT, taking).await.unwrap().unwrap();
+    assert_eq!(taken.map(|fence| fence.epoch), Some(2));
+}
+
+#[tokio::test]
+async fn a_stopped_owner_loses_its_shard() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    let stopped = claim(&store, "a", 0).await;
+    // A process that was stopped in the middle of a batch: it holds its locks and says nothing.
+    let batch = store.begin_batch(&stopped).await.unwrap().unwrap();
+    let standby = database.connect(SessionProfile::Worker).await;
+    let taken = timeout(LIMIT, async {
+        loop {
+            match standby.claim(SHARD, "b", 1).await {
+                Ok(fence) => return fence,
+                // Every claim gives up after its lock timeout, until Postgres has ended the idle transaction.
+                Err(fault) => assert!(fault.is_transient(), "{fault:?}"),
+            }
+        }
+    });
+    assert!(taken.await.expect("the lock was let go").is_some());
+    let late = batch.commit().await.expect_err("the stopped batch is gone");
+    assert_eq!(late.class(), FaultClass::Systemic, "{late:?}");
+}
+
+#[tokio::test]
+async fn an_attempt_left_open_is_counted_by_the_next() {
+    let database = Database::fresh().await;
+    let store = database.connect(SessionProfile::Worker).await;
+    let hash = [3; 32];
+    let first = store.begin_attempt(&hash, "a").await.unwrap();
+    assert_eq!(first.abandoned, 0);
+    let second = store.begin_attempt(&hash, "b").await.unwrap();
+    assert_eq!(second.abandoned, 1);
+    store.end_attempt(second).await.unwrap();
+    assert_eq!(
+        store.begin_attempt(&[4; 32], "b").await.unwrap().abandoned,
+        0
+    );
+    assert_eq!(
+        store.begin_attempt(&hash, "b").await.unwrap().abandoned,
+        1,
+        "ended ones do not count"
+    );
+}
