@@ -63,7 +63,7 @@ pub(crate) fn unknown_type(name: &str, at: Pointer<'_>, faults: &mut Faults) {
     faults.add(
         at,
         UNKNOWN_TYPE,
-        format!("no command is called \"{name}\"; known: {known}"),
+        format!("No command is called \"{name}\"; known: {known}."),
     );
 }
 

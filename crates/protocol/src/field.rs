@@ -57,13 +57,11 @@ impl From<&Fault> for FieldFault {
 pub fn describe_faults(faults: &[FieldFault]) -> String {
     let mut text = String::new();
     for fault in faults {
-        let separator = if text.is_empty() { "" } else { "; " };
-        let place = if fault.pointer.is_empty() {
-            "(whole)"
-        } else {
-            &fault.pointer
-        };
-        write!(text, "{separator}{place}: {}", fault.detail).expect("a String takes every write");
+        let separator = if text.is_empty() { "" } else { " " };
+        let pointer = &fault.pointer;
+        let colon = if pointer.is_empty() { "" } else { ": " };
+        write!(text, "{separator}{pointer}{colon}{}", fault.detail)
+            .expect("a String takes every write");
     }
     printable(&text)
 }

@@ -101,7 +101,11 @@ impl FromJson for Order {
         let schema = fields.required_with("schema", |value, at, faults| {
             let schema = i64::read(value, at, faults)?;
             if schema != SCHEMA {
-                faults.add(at, INVALID_VALUE, format!("must be {SCHEMA}, not {schema}"));
+                faults.add(
+                    at,
+                    INVALID_VALUE,
+                    format!("Must be {SCHEMA}, not {schema}."),
+                );
             }
             (schema == SCHEMA).then_some(())
         });

@@ -71,8 +71,11 @@ impl<'v, 'f> Fields<'v, 'f> {
         read: impl FnOnce(&Value, Pointer<'_>, &mut Faults) -> Option<T>,
     ) -> Option<T> {
         let Some(value) = self.take(name) else {
-            self.faults
-                .add(Pointer::Field(&self.at, name), MISSING_FIELD, "is required");
+            self.faults.add(
+                Pointer::Field(&self.at, name),
+                MISSING_FIELD,
+                "Is required.",
+            );
             return None;
         };
         read(value, Pointer::Field(&self.at, name), self.faults)
@@ -92,7 +95,7 @@ impl<'v, 'f> Fields<'v, 'f> {
                 self.faults.add(
                     at,
                     UNKNOWN_FIELD,
-                    format!("no such field; known: {}", self.asked.join(", ")),
+                    format!("No such field; known: {}.", self.asked.join(", ")),
                 );
             }
         }
@@ -110,7 +113,7 @@ pub(crate) fn wrong_type(wanted: &str, value: &Value, at: Pointer<'_>, faults: &
         Value::Array(_) => "an array",
         Value::Object(_) => "an object",
     };
-    faults.add(at, WRONG_TYPE, format!("must be {wanted}, not {found}"));
+    faults.add(at, WRONG_TYPE, format!("Must be {wanted}, not {found}."));
 }
 
 /// Reads a string that `parse` understands; `wanted` says what that is.
@@ -127,7 +130,7 @@ pub(crate) fn text<T>(
     };
     let read = parse(text);
     if read.is_none() {
-        faults.add(at, INVALID_VALUE, format!("must be {wanted}"));
+        faults.add(at, INVALID_VALUE, format!("Must be {wanted}."));
     }
     read
 }
@@ -149,7 +152,7 @@ impl FromJson for i64 {
                     faults.add(
                         at,
                         INVALID_VALUE,
-                        "must be between -(2^53 - 1) and 2^53 - 1",
+                        "Must be between -(2^53 - 1) and 2^53 - 1.",
                     );
                 }
                 exact
@@ -167,7 +170,7 @@ impl FromJson for Version {
         let number = i64::read(value, at, faults)?;
         let version = u64::try_from(number).ok().map(Version);
         if version.is_none() {
-            faults.add(at, INVALID_VALUE, "must not be negative");
+            faults.add(at, INVALID_VALUE, "Must not be negative.");
         }
         version
     }
@@ -251,7 +254,7 @@ impl FromJson for LineQuantity {
             let line = i64::read(value, at, faults)?;
             let number = u32::try_from(line).ok().filter(|line| *line > 0);
             if number.is_none() {
-                faults.add(at, INVALID_VALUE, "must be the number of a line, from 1");
+                faults.add(at, INVALID_VALUE, "Must be the number of a line, from 1.");
             }
             number
         });
