@@ -1,0 +1,14 @@
+//! The wrapper against a real broker: what it promises must hold through every way in which a connection can end.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::doc_markdown,
+    reason = "a test ends at its first surprise; RabbitMQ is a name"
+)]
+
+mod broker;
+mod order;
+mod proxy;
+mod publish;
+mod stream;
+mod topology;
