@@ -11,10 +11,12 @@ use tokio_util::sync::CancellationToken;
 
 mod error;
 mod event;
+mod flag;
 mod patience;
 
 pub(crate) use error::{ClientError, Refusal};
 pub(crate) use event::EventReader;
+pub(crate) use flag::ClientFlags;
 pub(crate) use patience::Backoff;
 
 /// A listener on this side of the world answers a SYN in milliseconds; five seconds also span a slow start of TCP.

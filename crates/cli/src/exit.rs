@@ -2,6 +2,9 @@
 
 use std::process::ExitCode;
 
+use orderly_broker::BrokerError;
+use orderly_store::{FaultClass, StoreError};
+
 use crate::{client::ClientError, config::ConfigFaults};
 
 /// The exit codes of every command.
@@ -35,13 +38,24 @@ impl Exit {
             if let Some(client) = cause.downcast_ref::<ClientError>() {
                 return client.exit();
             }
-            if let Some(store) = cause.downcast_ref::<orderly_store::StoreError>()
-                && store.is_transient()
-            {
+            if let Some(store) = cause.downcast_ref::<StoreError>() {
+                return of_database(store);
+            }
+            if cause.is::<BrokerError>() {
                 return Self::Unavailable;
             }
         }
         Self::Failed
+    }
+}
+
+fn of_database(error: &StoreError) -> Exit {
+    match error.sqlstate() {
+        // invalid_authorization_specification
+        Some(state) if state.starts_with("28") => Exit::Authentication,
+        Some(_) => Exit::Failed,
+        None if error.class() == FaultClass::Systemic => Exit::Unavailable,
+        None => Exit::Failed,
     }
 }
 

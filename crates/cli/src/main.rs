@@ -1,2 +1,55 @@
-//! The `orderly` command.
-fn main() {}
+//! `orderly`: every role and every operator command, as one program.
+
+mod args;
+mod client;
+mod command;
+mod config;
+mod database;
+mod dev;
+mod exit;
+mod import;
+mod lifecycle;
+mod output;
+mod role;
+mod telemetry;
+mod verify;
+mod watchdog;
+
+use std::process::ExitCode;
+
+use args::{Args, Command};
+use clap::Parser;
+use exit::Exit;
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = runtime().and_then(|runtime| runtime.block_on(run(args)));
+    let exit = done.unwrap_or_else(|error| {
+        output::complain(&error);
+        Exit::of(&error)
+    });
+    exit.into()
+}
+
+async fn run(Args { output: format, command }: Args) -> anyhow::Result<Exit> {
+    match command {
+        Command::Dev(args) => dev::run(args).await,
+        Command::Ingress(args) => role::ingress::run(args).await,
+        Command::Worker(args) => role::worker::run(args).await,
+        Command::Relay(args) => role::relay::run(args).await,
+        Command::Payments(args) => role::payments::run(args).await,
+        Command::Dashboard(args) => role::dashboard::run(args).await,
+        Command::Migrate(args) => command::migrate::run(args).await,
+        Command::Topology(args) => command::topology::run(args, format).await,
+        Command::Keys(args) => command::keys::run(args, format).await,
+        Command::Orders(args) => command::orders::run(args, format).await,
+        Command::Commands(args) => command::commands::run(args, format).await,
+        Command::Stock(args) => command::stock::run(args, format).await,
+        Command::Import(args) => import::run(args, format).await,
+        Command::Verify(args) => verify::run(args, format).await,
+    }
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}

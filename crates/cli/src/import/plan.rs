@@ -197,6 +197,11 @@ impl Plan {
 }
 
 impl PlannedOrder {
+    /// Lines of the file in the order and its returns.
+    pub(crate) fn all_file_lines(&self) -> usize {
+        self.file_lines + self.returns.iter().map(|planned| planned.file_lines).sum::<usize>()
+    }
+
     fn holds(&self, sku: &str) -> bool {
         self.lines.iter().any(|line| line.sku == sku)
     }

@@ -10,7 +10,8 @@ use super::price;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct RetailLine {
     pub(crate) invoice: String,
-    /// Upper-cased: the file writes some codes both ways.
+    /// The stock code, upper-cased since the file writes some both ways, and with `_` for white space, which no SKU
+    /// has (`BANK CHARGES`).
     pub(crate) sku: String,
     pub(crate) quantity: i64,
     /// As in the file, `dd/mm/yyyy hh:mm`.
@@ -84,7 +85,7 @@ fn line_of(record: Record, line: u64) -> Result<RetailLine, RetailError> {
         .ok_or_else(|| bad("UnitPrice", &record.unit_price, "a price in pounds and whole pence, 0 or more"))?;
     Ok(RetailLine {
         invoice: record.invoice,
-        sku: record.stock_code.to_uppercase(),
+        sku: record.stock_code.to_uppercase().split_whitespace().collect::<Vec<_>>().join("_"),
         quantity,
         invoiced_at: record.invoiced_at,
         unit_price_minor,
@@ -106,6 +107,12 @@ mod tests {
         assert_eq!(lines[0].sku, "MUG-A");
         assert_eq!(lines[0].customer, None);
         assert_eq!(lines[0].unit_price_minor, 250);
+    }
+
+    #[test]
+    fn a_code_with_white_space_becomes_a_sku() {
+        let text = format!("{HEADER}1,Bank  Charges,x,1,d,1,,UK\n");
+        assert_eq!(read(text.as_bytes()).unwrap()[0].sku, "BANK_CHARGES");
     }
 
     #[test]

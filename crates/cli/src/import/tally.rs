@@ -79,8 +79,7 @@ impl Tally {
 
     /// An order that was never begun.
     pub(crate) fn add_unbegun(&mut self, order: &PlannedOrder) {
-        let returned: usize = order.returns.iter().map(|planned| planned.file_lines).sum();
-        self.add_lines(Fate::Unfinished, "stopped", order.file_lines + returned);
+        self.add_lines(Fate::Unfinished, "stopped", order.all_file_lines());
     }
 
     pub(crate) fn rows(&self) -> Vec<LineRow> {

@@ -1,0 +1,8 @@
+//! One file per operator command: its flags, what it asks of the server or database, what it prints.
+
+pub(crate) mod commands;
+pub(crate) mod keys;
+pub(crate) mod migrate;
+pub(crate) mod orders;
+pub(crate) mod stock;
+pub(crate) mod topology;

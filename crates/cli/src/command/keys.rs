@@ -1,0 +1,174 @@
+//! `orderly keys`: who may call the HTTP API. Speaks to the database directly, since the first key can come from nowhere
+//! else.
+
+use anyhow::{Context, anyhow};
+use orderly_domain::ProducerId;
+use orderly_protocol::{
+    api_key::{self, Scope},
+    timestamp,
+};
+use orderly_store::{ApiKey, NewApiKey, Store};
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::{
+    config::{Settings, parse},
+    database,
+    exit::Exit,
+    output::{self, Format},
+};
+
+/// Create, list or revoke API keys
+#[derive(Debug, clap::Args)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    after_help = "\
+Examples:
+  orderly keys create --name webshop --scopes commands:write,orders:read
+  orderly keys list
+  orderly keys revoke 4hJ2kQ9x"
+)]
+pub(crate) struct KeysArgs {
+    #[command(subcommand)]
+    action: KeysAction,
+    /// Database [env: ORDERLY_DATABASE_URL]
+    #[arg(long, value_name = "URL", global = true)]
+    database_url: Option<String>,
+}
+
+#[derive(Debug, clap::Subcommand)]
+enum KeysAction {
+    /// Create a key and print it; it is shown this once
+    Create(CreateArgs),
+    /// List all keys, revoked ones too
+    List,
+    /// Revoke a key; no process accepts it after 10 s
+    Revoke {
+        /// The part of the key after its environment
+        key_id: String,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct CreateArgs {
+    /// What people will call it
+    #[arg(long)]
+    name: String,
+    /// What it may do, or all
+    #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true, value_parser = scopes)]
+    scopes: Vec<Scopes>,
+    /// Whose key it is: keys of one producer share their idempotency keys [default: a new producer]
+    #[arg(long, value_name = "UUID")]
+    producer: Option<Uuid>,
+    /// Environment, part of the key's text
+    #[arg(long, default_value = "live")]
+    env: String,
+}
+
+/// One scope or all of them.
+#[derive(Clone, Debug)]
+struct Scopes(Vec<Scope>);
+
+fn scopes(text: &str) -> Result<Scopes, String> {
+    if text == "all" {
+        return Ok(Scopes(Scope::ALL.to_vec()));
+    }
+    let names = || Scope::ALL.map(Scope::as_str).join(", ");
+    Scope::parse(text).map(|scope| Scopes(vec![scope])).ok_or_else(|| format!("one of {}, or all", names()))
+}
+
+pub(crate) async fn run(args: KeysArgs, format: Format) -> anyhow::Result<Exit> {
+    let mut settings = Settings::for_command();
+    let url = settings.required(args.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
+    let store = database::open(&settings.finish(|| url)?, "orderly keys").await?;
+    match args.action {
+        KeysAction::Create(args) => create(&store, args, format).await,
+        KeysAction::List => list(&store, format).await,
+        KeysAction::Revoke { key_id } => revoke(&store, &key_id).await,
+    }
+}
+
+/// A key as it is shown once.
+#[derive(Debug, Serialize)]
+pub(crate) struct MintedKey {
+    pub(crate) key: String,
+    pub(crate) key_id: String,
+    producer: Uuid,
+    scopes: Vec<&'static str>,
+}
+
+/// Makes a key and stores what is needed to know it again.
+pub(crate) async fn mint(
+    store: &Store,
+    env: &str,
+    name: &str,
+    producer: Uuid,
+    mut scopes: Vec<Scope>,
+) -> anyhow::Result<MintedKey> {
+    let key = api_key::generate(env)?;
+    scopes.sort_unstable();
+    scopes.dedup();
+    let names = scopes.iter().map(|scope| scope.as_str()).collect();
+    let stored = NewApiKey {
+        key_id: key.key_id.clone(),
+        producer: ProducerId(producer),
+        name: name.to_owned(),
+        secret_hash: key.secret_hash.0,
+        scopes,
+    };
+    store.insert_key(&stored).await.context("store the key")?;
+    Ok(MintedKey { key: key.token.clone(), key_id: stored.key_id, producer, scopes: names })
+}
+
+async fn create(store: &Store, args: CreateArgs, format: Format) -> anyhow::Result<Exit> {
+    let scopes = args.scopes.into_iter().flat_map(|scopes| scopes.0).collect();
+    let producer = args.producer.unwrap_or_else(Uuid::now_v7);
+    let minted = mint(store, &args.env, &args.name, producer, scopes).await?;
+    eprintln!("key {} of producer {}; keep it now, it is not shown again", minted.key_id, minted.producer);
+    format.record(&minted, || minted.key.clone())?;
+    Ok(Exit::Ok)
+}
+
+#[derive(Serialize)]
+struct KeyRow {
+    key_id: String,
+    name: String,
+    producer: Uuid,
+    scopes: Vec<&'static str>,
+    created_at: String,
+    revoked_at: Option<String>,
+}
+
+impl From<ApiKey> for KeyRow {
+    fn from(key: ApiKey) -> Self {
+        Self {
+            key_id: key.key_id,
+            name: key.name,
+            producer: key.producer.0,
+            scopes: key.scopes.iter().map(|scope| scope.as_str()).collect(),
+            created_at: timestamp::format(key.created_at),
+            revoked_at: key.revoked_at.map(timestamp::format),
+        }
+    }
+}
+
+async fn list(store: &Store, format: Format) -> anyhow::Result<Exit> {
+    let keys = store.list_keys().await.context("read the keys")?;
+    let rows: Vec<KeyRow> = keys.into_iter().map(KeyRow::from).collect();
+    format.rows(&rows, ["key id", "name", "producer", "scopes", "created", "revoked"], |row| {
+        let revoked = row.revoked_at.clone().unwrap_or_default();
+        let producer = row.producer.to_string();
+        [row.key_id.clone(), row.name.clone(), producer, row.scopes.join(","), row.created_at.clone(), revoked]
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn revoke(store: &Store, key_id: &str) -> anyhow::Result<Exit> {
+    if store.revoke_key(key_id).await.context("revoke the key")? {
+        eprintln!("key {key_id} is revoked; every process refuses it within 10 s");
+        return Ok(Exit::Ok);
+    }
+    output::complain(&anyhow!("there is no live key {key_id}"));
+    Ok(Exit::NotFound)
+}

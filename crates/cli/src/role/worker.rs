@@ -1,0 +1,54 @@
+//! `orderly worker`: applies commands.
+
+use orderly_store::SessionProfile;
+use orderly_worker::WorkerOptions;
+use tokio::sync::watch;
+
+use super::{Process, Role, RoleFlags, broker, instance, listen, store};
+use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
+
+/// Run a worker: it applies commands to orders, one at a time, in order
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082")]
+pub(crate) struct WorkerArgs {
+    #[command(flatten)]
+    flags: RoleFlags,
+}
+
+/// One transaction at a time per shard, for the 16 shards of a default layout, and some for attempts and the layout. More
+/// shards share them: on the database's cores they would wait anyway.
+const MAX_CONNECTIONS: u32 = 20;
+
+pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
+    let mut settings = Settings::for_role();
+    let config = args.flags.look_up(&mut settings, Role::Worker);
+    let config = settings.finish(|| config)?;
+    let process = Process::start(config.logging)?;
+    let listener = listen(config.http_addr).await?;
+    start(&process, &config.database_url, &config.amqp_url)?;
+    process.serve_probes(listener);
+    process.lifecycle.supervise(DRAIN_DELAY).await?;
+    Ok(Exit::Ok)
+}
+
+/// Starts the role in this process.
+pub(crate) fn start(process: &Process, database_url: &str, amqp_url: &str) -> anyhow::Result<()> {
+    let lifecycle = &process.lifecycle;
+    let store = store(database_url, Role::Worker, SessionProfile::Worker, MAX_CONNECTIONS)?;
+    let layout = store.watch_generation(lifecycle.tracker(), lifecycle.token());
+    let (ready, mut connected) = watch::channel(false);
+    let options =
+        WorkerOptions { store, layout, broker: broker(amqp_url, Role::Worker), owner: instance(Role::Worker), ready };
+    let check = lifecycle.readiness().check("worker");
+    lifecycle.tracker().spawn(async move {
+        while connected.changed().await.is_ok() {
+            check.set(*connected.borrow_and_update(), "broker or database away");
+        }
+    });
+    let token = lifecycle.token().clone();
+    lifecycle.run("worker", async move {
+        orderly_worker::run(options, token).await;
+        Ok(())
+    });
+    Ok(())
+}
