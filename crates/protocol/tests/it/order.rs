@@ -89,7 +89,8 @@ fn every_state_is_read_as_it_was_written() {
 #[test]
 fn a_state_of_another_form_is_unreadable() {
     type Change = fn(&mut Value);
-    let changes: [(&str, Change); 7] = [
+    let changes: [(&str, Change); 8] = [
+        ("/schema", |state| *state = json!({"schema": 2, "id": 7})),
         ("/schema", |state| state["schema"] = json!(2)),
         ("/schema", |state| {
             drop(state.as_object_mut().unwrap().remove("schema"));
