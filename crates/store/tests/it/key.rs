@@ -98,6 +98,28 @@ async fn other_processes_hear_of_every_change() {
 }
 
 #[tokio::test]
+async fn what_may_have_been_missed_is_announced_too() {
+    let database = Database::fresh().await;
+    let token = CancellationToken::new();
+    let mut changed = database.store.watch_keys(&TaskTracker::new(), &token);
+    timeout(LIMIT, changed.changed()).await.unwrap().unwrap();
+    database
+        .run(
+            "select pg_terminate_backend(pid, 10000) from pg_stat_activity
+             where datname = current_database() and query like 'LISTEN%'",
+        )
+        .await
+        .unwrap();
+    // Nobody listens now.
+    database.store.insert_key(&key("k1")).await.unwrap();
+    timeout(LIMIT, changed.changed())
+        .await
+        .expect("marked when it listens again")
+        .unwrap();
+    token.cancel();
+}
+
+#[tokio::test]
 async fn the_newest_receipt_key_signs_and_the_one_before_verifies() {
     let database = Database::fresh().await;
     assert_eq!(

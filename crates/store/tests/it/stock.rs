@@ -134,6 +134,24 @@ async fn a_replayed_write_answers_with_the_level_it_left() {
 }
 
 #[tokio::test]
+async fn a_replayed_write_is_not_judged_again() {
+    let database = Database::fresh().await;
+    database
+        .store
+        .set_stock(&write("MUG", "seed"), 5)
+        .await
+        .unwrap();
+    let mut calls = JoinSet::new();
+    for _ in 0..16 {
+        let store = database.store.clone();
+        calls.spawn(async move { store.adjust_stock(&write("MUG", "last five"), -5).await });
+    }
+    for result in calls.join_all().await {
+        assert_eq!(written(result.unwrap()).0, level(0, 0), "there were five");
+    }
+}
+
+#[tokio::test]
 async fn a_key_under_another_request_writes_nothing() {
     let database = Database::fresh().await;
     database
