@@ -81,6 +81,8 @@ struct ShardTask {
 impl ShardTask {
     async fn run(mut self, mut arrivals: Arrivals) {
         let mut connection = self.shared.connection.subscribe();
+        // One that is there already counts as new to this task.
+        connection.mark_changed();
         let token = self.shared.token.clone();
         let mut stopping = false;
         loop {

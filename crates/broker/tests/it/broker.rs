@@ -87,29 +87,34 @@ impl Broker {
         connection.close().await;
     }
 
-    /// Takes everything that is in the queues of generation 1, in order; ends when they stay silent.
+    /// Takes everything that is in the queue of a shard, in order.
     pub(crate) async fn drain(&self, shard: ShardId) -> Vec<Vec<u8>> {
-        let connection = self.connect("drain").await;
-        let mut subscription = connection.subscribe_shard(&shard, PREFETCH).await.unwrap();
-        let mut bodies = Vec::new();
-        // A marker of our own behind everything tells the end without waiting for silence.
-        let mut publisher = connection.publisher().await.unwrap();
-        let marker = Message::persistent("end", names::JSON_TYPE);
-        let confirm = publisher
-            .publish_mandatory("", &shard.queue(), &marker)
-            .await
-            .unwrap();
-        assert_eq!(confirm, Confirm::Stored);
-        loop {
-            let delivery = next(&mut subscription).await;
-            let body = delivery.body.to_vec();
-            delivery.ack_through().await.unwrap();
-            if body == b"end" {
-                connection.close().await;
-                return bodies;
-            }
-            bodies.push(body);
+        drain(&self.config("drain"), shard).await
+    }
+}
+
+/// Takes everything that is in the queue of a shard, in order.
+pub(crate) async fn drain(config: &BrokerConfig, shard: ShardId) -> Vec<Vec<u8>> {
+    let connection = Connection::open(config).await.unwrap();
+    let mut subscription = connection.subscribe_shard(&shard, PREFETCH).await.unwrap();
+    // A marker behind everything tells the end without waiting for silence.
+    let mut publisher = connection.publisher().await.unwrap();
+    let marker = Message::persistent("end", names::JSON_TYPE);
+    let confirm = publisher
+        .publish_mandatory("", &shard.queue(), &marker)
+        .await
+        .unwrap();
+    assert_eq!(confirm, Confirm::Stored);
+    let mut bodies = Vec::new();
+    loop {
+        let delivery = next(&mut subscription).await;
+        let body = delivery.body.to_vec();
+        delivery.ack_through().await.unwrap();
+        if body == b"end" {
+            connection.close().await;
+            return bodies;
         }
+        bodies.push(body);
     }
 }
 

@@ -7,6 +7,7 @@
 )]
 
 mod broker;
+mod commands;
 mod order;
 mod proxy;
 mod publish;

@@ -1,0 +1,158 @@
+//! The broker goes away under load.
+
+use orderly_broker::{Connection, topology};
+use orderly_devenv::{DevEnv, DevEnvOptions};
+
+use super::*;
+use crate::{broker, proxy::Proxy};
+
+/// How long a quorum queue is not crash-safe after it was declared.
+const YOUNG_QUEUE: Duration = Duration::from_secs(10);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_true_when_connections_are_cut_under_load() {
+    let broker = Broker::with_shards(2, 1_000_000).await;
+    let proxy = Proxy::start(&broker).await;
+    let ingress = Ingress::ready(BrokerConfig::new(proxy.url(), "ingress"), 2).await;
+    let load = Load::start(&ingress, 40);
+    for round in 1..=8 {
+        let before = load.stored();
+        until("commands are stored", || load.stored() > before + 300).await;
+        let unknown = load.unknown();
+        proxy.cut();
+        until("the cut is noticed", || {
+            load.unknown() > unknown || load.refused() > 0
+        })
+        .await;
+        ingress.becomes_ready().await;
+        println!(
+            "round {round}: {} stored, {} unknown",
+            load.stored(),
+            load.unknown()
+        );
+    }
+    let outcome = load.stop().await;
+    ingress.stop().await;
+    assert!(!outcome.unknown.is_empty() && !outcome.unavailable.is_empty());
+    let mut found = Vec::new();
+    for shard in 0..2 {
+        let bodies = broker
+            .drain(ShardId {
+                generation: 1,
+                shard,
+            })
+            .await;
+        found.extend(groups(&bodies).into_iter().flatten());
+    }
+    outcome.assert_true_for(found);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn answers_are_true_when_the_broker_is_killed_under_load() {
+    let env = DevEnv::start(DevEnvOptions::temporary().unwrap())
+        .await
+        .unwrap();
+    let config = BrokerConfig::new(env.amqp_url(), "ingress");
+    let setup = Connection::open(&config).await.unwrap();
+    topology::declare(&setup, 1, 2).await.unwrap();
+    setup.close().await;
+    tokio::time::sleep(YOUNG_QUEUE).await;
+
+    let ingress = Ingress::ready(config.clone(), 2).await;
+    let load = Load::start(&ingress, 40);
+    until("it is under way", || load.stored() > 1_000).await;
+    env.rabbitmq().kill().await;
+    until("the end is noticed", || !ingress.publisher.is_ready()).await;
+    env.rabbitmq().start().await.unwrap();
+    ingress.becomes_ready().await;
+    let before = load.stored();
+    until("it goes on", || load.stored() > before + 500).await;
+    let outcome = load.stop().await;
+    ingress.stop().await;
+    assert!(!outcome.unavailable.is_empty());
+
+    let mut found = Vec::new();
+    for shard in 0..2 {
+        let bodies = broker::drain(
+            &config,
+            ShardId {
+                generation: 1,
+                shard,
+            },
+        )
+        .await;
+        found.extend(groups(&bodies).into_iter().flatten());
+    }
+    outcome.assert_true_for(found);
+    env.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_blocked_broker_is_not_published_to() {
+    let env = DevEnv::start(DevEnvOptions::temporary().unwrap())
+        .await
+        .unwrap();
+    let config = BrokerConfig::new(env.amqp_url(), "ingress");
+    let setup = Connection::open(&config).await.unwrap();
+    topology::declare(&setup, 1, 2).await.unwrap();
+    setup.close().await;
+    let ingress = Ingress::ready(config.clone(), 2).await;
+    let load = Load::start(&ingress, 40);
+    until("it is under way", || load.stored() > 500).await;
+
+    env.rabbitmqctl(&["set_vm_memory_high_watermark", "0.00001"])
+        .await
+        .unwrap();
+    until("the alarm is noticed", || !ingress.publisher.is_ready()).await;
+    // Longer than the publishes that were in flight are waited for, so that the connection is opened anew.
+    let (since, unknown) = (Instant::now(), load.unknown());
+    let mut refused = 0;
+    while since.elapsed() < Duration::from_secs(16) {
+        if !ingress.publisher.is_ready() {
+            let asked = Instant::now();
+            assert_eq!(
+                ingress.publish(1_000, 1).await,
+                Err(PublishError::Unavailable)
+            );
+            assert!(
+                asked.elapsed() < Duration::from_millis(500),
+                "{:?}",
+                asked.elapsed()
+            );
+            refused += 1;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    println!(
+        "{refused} refused, {unknown} unknown before, {} after",
+        load.unknown()
+    );
+    assert!(refused > 500);
+    assert!(
+        load.unknown() <= 40,
+        "only what was in flight when the alarm came"
+    );
+
+    env.rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"])
+        .await
+        .unwrap();
+    ingress.becomes_ready().await;
+    let before = load.stored();
+    until("it goes on", || load.stored() > before + 500).await;
+    let outcome = load.stop().await;
+    ingress.stop().await;
+    let mut found = Vec::new();
+    for shard in 0..2 {
+        let bodies = broker::drain(
+            &config,
+            ShardId {
+                generation: 1,
+                shard,
+            },
+        )
+        .await;
+        found.extend(groups(&bodies).into_iter().flatten());
+    }
+    outcome.assert_true_for(found);
+    env.stop().await;
+}
