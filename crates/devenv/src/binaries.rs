@@ -16,12 +16,12 @@ pub(crate) struct Binaries {
     pub(crate) rabbitmq: PathBuf,
     /// Erlang's port mapper.
     pub(crate) epmd: PathBuf,
-    /// `redis-server`, if it was asked for.
+    /// `redis-server`: certain only if it was asked for.
     pub(crate) redis: Option<PathBuf>,
 }
 
 impl Binaries {
-    /// Finds everything, or says all that is missing at once.
+    /// Finds everything, `Redis` if it is asked for, or says all that is missing at once.
     pub(crate) fn find(redis: bool) -> Result<Self, DevEnvError> {
         let mut programs = Vec::new();
         let mut packages = Vec::new();
@@ -38,7 +38,7 @@ impl Binaries {
         if rabbitmq.is_none() || epmd.is_none() {
             missing("RabbitMQ", "rabbitmq-server");
         }
-        let redis_server = redis.then(|| in_path("redis-server")).flatten();
+        let redis_server = in_path("redis-server");
         if redis && redis_server.is_none() {
             missing("Redis", "redis-server");
         }

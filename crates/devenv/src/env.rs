@@ -12,8 +12,9 @@ use crate::guardian::Guardian;
 use crate::place::Place;
 use crate::port::Port;
 use crate::process::{ENDED_FILE, ServerProcess, off_async};
+use crate::servers::Servers;
 use crate::settings::{Settings, random_hex};
-use crate::{files, postgres, rabbitmq, redis};
+use crate::{files, postgres};
 
 /// How long a start waits for the guardian of an owner that has just died. It ends its work within about 20 s.
 const GUARDIAN_LIMIT: Duration = Duration::from_secs(30);
@@ -61,10 +62,7 @@ impl DevEnvOptions {
 #[derive(Debug)]
 pub struct DevEnv {
     clients: Clients,
-    postgres: ServerProcess,
-    rabbitmq: ServerProcess,
-    port_mapper: ServerProcess,
-    redis: Option<ServerProcess>,
+    servers: Servers,
     guardian: Guardian,
     /// Held for as long as a stopped server may be started again.
     _ports: Vec<Port>,
@@ -85,6 +83,20 @@ impl DevEnv {
         let lock = lock(&place.folder)?;
         let guardian = Guardian::start(&place.folder, options.keep, &lock)?;
         // From here on the guardian cleans up, whatever happens.
+        let ended = place.folder.join(ENDED_FILE);
+        if ended.exists() {
+            fs::remove_file(&ended).map_err(files::io("remove", &ended))?;
+        }
+        if let Some(settings) = Settings::read(&place.folder)? {
+            let redis = settings.redis_port.is_some();
+            let last = Clients {
+                binaries: binaries.clone(),
+                place: place.clone(),
+                settings,
+            };
+            // Before the ports are looked at: these may hold them.
+            Servers::new(&last, redis).end_stale();
+        }
         let (settings, ports) = Settings::prepare(&place.folder, options.redis)?;
         let clients = Clients {
             binaries,
@@ -92,15 +104,12 @@ impl DevEnv {
             settings,
         };
         let env = Self {
-            postgres: postgres::server(&clients),
-            rabbitmq: rabbitmq::server(&clients),
-            port_mapper: rabbitmq::port_mapper(&clients),
-            redis: redis::server(&clients),
+            servers: Servers::new(&clients, options.redis),
             clients,
             guardian,
             _ports: ports,
         };
-        match env.start_servers() {
+        match env.servers.start(&env.clients) {
             Ok(()) => Ok(env),
             Err(error) => {
                 env.stop_blocking();
@@ -124,7 +133,7 @@ impl DevEnv {
     /// The URL of `Redis`, if it was asked for.
     #[must_use]
     pub fn redis_url(&self) -> Option<String> {
-        self.redis.as_ref()?;
+        self.servers.redis.as_ref()?;
         self.clients.redis_url()
     }
 
@@ -137,19 +146,19 @@ impl DevEnv {
     /// The database server.
     #[must_use]
     pub fn postgres(&self) -> &ServerProcess {
-        &self.postgres
+        &self.servers.postgres
     }
 
     /// The broker.
     #[must_use]
     pub fn rabbitmq(&self) -> &ServerProcess {
-        &self.rabbitmq
+        &self.servers.rabbitmq
     }
 
     /// The cache, if it was asked for.
     #[must_use]
     pub fn redis(&self) -> Option<&ServerProcess> {
-        self.redis.as_ref()
+        self.servers.redis.as_ref()
     }
 
     /// Runs statements on `database` through `psql` and returns what it prints: rows as lines, columns parted by `|`.
@@ -177,57 +186,8 @@ impl DevEnv {
         &self.clients
     }
 
-    fn start_servers(&self) -> Result<(), DevEnvError> {
-        let ended = self.data_dir().join(ENDED_FILE);
-        if ended.exists() {
-            fs::remove_file(&ended).map_err(files::io("remove", &ended))?;
-        }
-        let Self {
-            clients,
-            postgres,
-            rabbitmq,
-            port_mapper,
-            redis,
-            ..
-        } = self;
-        // An earlier owner's port mapper goes last: its broker would miss it.
-        let servers = [Some(rabbitmq), Some(postgres), redis.as_ref()];
-        std::thread::scope(|scope| {
-            for server in servers.into_iter().flatten() {
-                scope.spawn(|| server.end_stale());
-            }
-        });
-        port_mapper.end_stale();
-        std::thread::scope(|scope| {
-            let database = scope.spawn(|| postgres::start(clients, postgres));
-            let broker = scope.spawn(|| rabbitmq::start(clients, port_mapper, rabbitmq));
-            let cache = match redis {
-                Some(redis) => redis::start(clients, redis),
-                None => Ok(()),
-            };
-            let joined = |thread: std::thread::ScopedJoinHandle<'_, _>| {
-                thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            joined(database).and(joined(broker)).and(cache)
-        })
-    }
-
     fn stop_blocking(self) {
-        std::thread::scope(|scope| {
-            for server in [
-                Some(&self.postgres),
-                Some(&self.rabbitmq),
-                self.redis.as_ref(),
-            ]
-            .into_iter()
-            .flatten()
-            {
-                scope.spawn(|| server.stop_blocking());
-            }
-        });
-        self.port_mapper.stop_blocking();
+        self.servers.stop();
         self.guardian.finish();
     }
 }

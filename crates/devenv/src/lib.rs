@@ -24,6 +24,7 @@ mod postgres;
 mod process;
 mod rabbitmq;
 mod redis;
+mod servers;
 mod settings;
 mod test_env;
 

@@ -122,4 +122,21 @@ mod tests {
         // A published FNV-1a vector.
         assert_eq!(fnv1a(b"foobar"), 0x8594_4171_f739_67e8);
     }
+
+    #[test]
+    fn data_lies_where_postgres_can_reach_it() {
+        let door = tempfile::tempdir().unwrap();
+        fs::set_permissions(door.path(), fs::Permissions::from_mode(0o700)).unwrap();
+        let place = Place::settle(&door.path().join("data")).unwrap();
+        if let Some(account) = place.postgres {
+            assert!(place.folder.starts_with("/var/tmp/orderly-0"));
+            assert!(enterable(&place.folder, account));
+            fs::remove_dir(&place.folder).unwrap();
+        } else {
+            assert_eq!(
+                place.folder,
+                door.path().canonicalize().unwrap().join("data")
+            );
+        }
+    }
 }

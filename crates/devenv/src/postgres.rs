@@ -26,8 +26,7 @@ pub(crate) fn server(clients: &Clients) -> ServerProcess {
 pub(crate) fn start(clients: &Clients, server: &ServerProcess) -> Result<(), DevEnvError> {
     initialize(clients)?;
     server.start_blocking()?;
-    let sql = format!("select from pg_database where datname = '{DATABASE}'");
-    // One line for an existing database, nothing for none.
+    let sql = format!("select 1 from pg_database where datname = '{DATABASE}'");
     if clients.psql("postgres", &[&sql])?.is_empty() {
         clients.psql("postgres", &[&format!("create database {DATABASE}")])?;
     }

@@ -12,7 +12,7 @@ use crate::process::{Readiness, ServerProcess, Spec};
 
 const FOLDER: &str = "redis";
 
-/// The server process, not started; `None` if it was not asked for.
+/// The server process, not started; `None` if it is not installed or has no port.
 pub(crate) fn server(clients: &Clients) -> Option<ServerProcess> {
     let program = clients.binaries.redis.clone()?;
     let port = clients.settings.redis_port?;
