@@ -69,16 +69,20 @@ impl Keyring {
         token: &CancellationToken,
     ) -> Self {
         let changed = store.watch_keys(tracker, token);
-        let keyring = Self {
+        let keyring = Self::empty(store);
+        tracker.spawn(keyring.clone().run(check, changed, token.clone()));
+        keyring
+    }
+
+    fn empty(store: Store) -> Self {
+        Self {
             inner: Arc::new(Inner {
                 store,
                 live: ArcSwap::default(),
                 unknown: Mutex::new(LruCache::new(UNKNOWN_IDS)),
                 lookups: Semaphore::new(LOOKUPS),
             }),
-        };
-        tracker.spawn(keyring.clone().run(check, changed, token.clone()));
-        keyring
+        }
     }
 
     /// The owner of the key `token`.
@@ -106,11 +110,11 @@ impl Keyring {
                 match tokio::time::timeout(REFRESH_TIMEOUT, self.refresh()).await {
                     Ok(Ok(())) => check.ready(),
                     Ok(Err(error)) => {
-                        tracing::warn!(error = &error as &dyn Error, "cannot refresh the API keys")
+                        tracing::warn!(error = &error as &dyn Error, "cannot refresh the API keys");
                     }
                     Err(_) => tracing::warn!("refreshing the API keys took too long"),
                 }
-                // No sender left means that only the clock is, and that means shutdown.
+                // The sender is gone only when the process stops.
                 if let Ok(Err(_)) = tokio::time::timeout(REFRESH_EVERY, changed.changed()).await {
                     return;
                 }
@@ -204,4 +208,55 @@ fn cannot_check() -> ProblemResponse {
         "this API key cannot be checked right now",
     )
     .retry_after(1)
+}
+
+#[cfg(test)]
+mod tests {
+    use orderly_store::{SessionProfile, StoreOptions};
+
+    use super::*;
+
+    /// A keyring whose database is not there, so that every lookup shows as 503.
+    fn without_database() -> Keyring {
+        let options = StoreOptions {
+            application_name: "orderly-http-tests".to_owned(),
+            max_connections: 1,
+            profile: SessionProfile::General,
+        };
+        let store = Store::connect_lazy("postgres://nobody@127.0.0.1:1/none", &options).unwrap();
+        Keyring::empty(store)
+    }
+
+    #[tokio::test]
+    async fn an_unknown_id_is_not_looked_up_again_within_a_second() {
+        let keyring = without_database();
+        let key = api_key::generate("test").unwrap();
+        let status = async || {
+            keyring
+                .authenticate(&key.token)
+                .await
+                .unwrap_err()
+                .problem()
+                .status
+        };
+        let looked_up = |ago| {
+            let since = Instant::now().checked_sub(ago).unwrap();
+            keyring.unknown(|ids| ids.put(key.key_id.clone(), since));
+        };
+        looked_up(Duration::ZERO);
+        assert_eq!(status().await, 401);
+        looked_up(UNKNOWN_FOR);
+        assert_eq!(status().await, 503);
+    }
+
+    #[tokio::test]
+    async fn lookups_at_a_time_are_bounded() {
+        let keyring = without_database();
+        let key = api_key::generate("test").unwrap();
+        let _all = keyring.inner.lookups.acquire_many(4).await.unwrap();
+        let started = Instant::now();
+        let refused = keyring.authenticate(&key.token).await.unwrap_err();
+        assert_eq!(refused.problem().status, 503);
+        assert!(started.elapsed() < LOOKUP_TIMEOUT);
+    }
 }
