@@ -96,10 +96,11 @@ impl Faults {
             .filter(|(_, line)| within_bounds(line))
         {
             let price = i128::from(line.quantity) * i128::from(line.unit_price_minor);
-            total += price;
             if price > i128::from(MAX_AMOUNT_MINOR) {
                 let detail = format!("The line's price is {price}, more than {MAX_AMOUNT_MINOR}.");
                 self.add(format!("/lines/{i}"), RejectionCode::InvalidAmount, detail);
+            } else {
+                total += price;
             }
         }
         if total > i128::from(MAX_AMOUNT_MINOR) {
@@ -153,26 +154,26 @@ impl Faults {
     }
 
     fn address(&mut self, address: &Address) {
-        self.text("/address/name", &address.name, 1, ADDRESS_LINE_CHARS);
+        self.text("/name", &address.name, 1, ADDRESS_LINE_CHARS);
         if !(1..=STREET_LINES).contains(&address.street.len()) {
             let count = address.street.len();
             let detail = format!("There are {count} street lines; allowed is 1 to {STREET_LINES}.");
-            self.add("/address/street", RejectionCode::InvalidText, detail);
+            self.add("/street", RejectionCode::InvalidText, detail);
         }
         for (i, line) in address.street.iter().enumerate() {
-            self.text(&format!("/address/street/{i}"), line, 1, ADDRESS_LINE_CHARS);
+            self.text(&format!("/street/{i}"), line, 1, ADDRESS_LINE_CHARS);
         }
-        self.text("/address/city", &address.city, 1, ADDRESS_LINE_CHARS);
+        self.text("/city", &address.city, 1, ADDRESS_LINE_CHARS);
         if let Some(region) = &address.region {
-            self.text("/address/region", region, 1, ADDRESS_LINE_CHARS);
+            self.text("/region", region, 1, ADDRESS_LINE_CHARS);
         }
         if let Some(code) = &address.postal_code {
-            self.text("/address/postal_code", code, 1, ADDRESS_LINE_CHARS);
+            self.text("/postal_code", code, 1, ADDRESS_LINE_CHARS);
         }
         let country = address.country.as_bytes();
         if country.len() != 2 || !country.iter().all(u8::is_ascii_uppercase) {
             let detail = "A country is two upper-case letters (ISO 3166-1 alpha-2).";
-            self.add("/address/country", RejectionCode::InvalidText, detail);
+            self.add("/country", RejectionCode::InvalidText, detail);
         }
     }
 
