@@ -40,8 +40,8 @@ impl Backoff {
         let pause = self.pause;
         self.pause = (pause * 2).min(self.longest);
         // A random v4 UUID: processes that lost the same broker must not come back in step.
-        let percent = 50 + Uuid::new_v4().as_u128() % 101;
-        pause * u32::try_from(percent).expect("at most 150") / 100
+        let [random, ..] = Uuid::new_v4().into_bytes();
+        pause * (50 + u32::from(random) % 101) / 100
     }
 
     /// It works again: the next failure begins with the first pause.

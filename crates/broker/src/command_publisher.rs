@@ -61,7 +61,8 @@ pub enum PublishError {
 /// is lost (backoff 200 ms to 5 s).
 ///
 /// Two commands of one order are never in flight together: an order has one shard, a shard one task, a task one
-/// outstanding publish. So a command published after another's `Ok` is behind it in the queue.
+/// outstanding publish. So a command published after another's `Ok` is behind it in the queue. Commands whose futures
+/// are first polled one after the other keep that order too, except across a resize.
 #[derive(Clone)]
 pub struct CommandPublisher {
     shared: Arc<Shared>,

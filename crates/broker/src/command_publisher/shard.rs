@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use orderly_domain::OrderId;
 use orderly_protocol::{ShardId, limits, names};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, task::coop::unconstrained};
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -58,11 +58,14 @@ impl ShardSet {
     }
 
     /// Hands a command to its shard; waits for a place. An error gives it back: the task has ended.
+    ///
+    /// Unconstrained, so that the first poll takes its place in the queue: a task that posts many commands at once would
+    /// otherwise run out of tokio's budget among them and post the rest in another order.
     pub(super) async fn send(
         &self,
         pending: Pending,
     ) -> Result<(), mpsc::error::SendError<Pending>> {
-        self.sender(pending.order_id).send(pending).await
+        unconstrained(self.sender(pending.order_id).send(pending)).await
     }
 
     fn sender(&self, order_id: OrderId) -> &mpsc::Sender<Pending> {

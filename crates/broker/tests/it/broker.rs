@@ -65,6 +65,12 @@ impl Broker {
         Connection::open(&self.config(name)).await.unwrap()
     }
 
+    /// Lets the server end all connections to this virtual host.
+    pub(crate) async fn close_connections(&self, reason: &str) {
+        let arguments = ["close_all_connections", "--vhost", self.env.vhost(), reason];
+        self.env.rabbitmqctl(&arguments).await.unwrap();
+    }
+
     /// A client without the wrapper, for what the wrapper refuses to do.
     pub(crate) async fn raw_channel(&self) -> lapin::Channel {
         let properties = lapin::ConnectionProperties::default();

@@ -158,6 +158,20 @@ async fn commands_that_wait_together_go_together_and_in_order() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn commands_of_one_order_posted_together_keep_their_order() {
+    let broker = Broker::with_shard().await;
+    let ingress = Ingress::ready(broker.config("ingress"), 1).await;
+    // The first polls of these hand them over one after the other.
+    let together = (1..=500).map(|seq| ingress.publish(1, seq));
+    let answers = futures_util::future::join_all(together).await;
+    assert!(answers.iter().all(Result::is_ok));
+    let groups = groups(&broker.drain(crate::broker::SHARD).await);
+    assert!(groups.len() < 20, "{} messages", groups.len());
+    let expected: Vec<_> = (1..=500).map(|seq| (1, seq)).collect();
+    assert!(groups.concat() == expected, "{groups:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn exactly_what_a_full_shard_refused_is_not_stored() {
     let broker = Broker::with_shards(1, 200).await;
     let ingress = Ingress::ready(broker.config("ingress"), 1).await;

@@ -70,6 +70,30 @@ impl Scene {
     }
 }
 
+/// `basic.cancel`, `get`, `reject`, `recover` (both) and `nack`: each reorders a quorum queue.
+const REORDERING: [(u16, u16); 6] = [
+    (60, 30),
+    (60, 70),
+    (60, 90),
+    (60, 100),
+    (60, 110),
+    (60, 120),
+];
+const BASIC_CONSUME: (u16, u16) = (60, 20);
+const CHANNEL_CLOSE: (u16, u16) = (20, 40);
+const CONNECTION_CLOSE: (u16, u16) = (10, 50);
+
+/// A consumer ended by sending `last`, and never sent anything that reorders. Waits for `last`: a drop does not.
+async fn assert_ended_by(last: (u16, u16), proxy: &Proxy) {
+    until("it ends", || proxy.methods().contains(&last)).await;
+    let sent = proxy.methods();
+    assert!(sent.contains(&BASIC_CONSUME), "the proxy sees what is sent");
+    assert!(
+        !sent.iter().any(|method| REORDERING.contains(method)),
+        "{sent:?}"
+    );
+}
+
 #[tokio::test]
 async fn a_cut_connection_hands_over_in_order() {
     let mut scene = Scene::set().await;
@@ -82,6 +106,7 @@ async fn a_closed_connection_hands_over_in_order() {
     let mut scene = Scene::set().await;
     scene.a.connection.close().await;
     scene.b.goes_on(4, 100).await;
+    assert_ended_by(CONNECTION_CLOSE, &scene.proxy).await;
 }
 
 #[tokio::test]
@@ -89,6 +114,7 @@ async fn a_closed_subscription_hands_over_at_exactly_the_next() {
     let mut scene = Scene::set().await;
     scene.a.subscription.close().await.unwrap();
     scene.b.goes_on(4, 100).await;
+    assert_ended_by(CHANNEL_CLOSE, &scene.proxy).await;
     assert!(
         scene.a.connection.lost_reason().is_none(),
         "its connection lives on"
@@ -101,6 +127,7 @@ async fn a_dropped_subscription_hands_over_in_order() {
         let mut scene = Scene::set().await;
         drop(scene.a.subscription);
         scene.b.goes_on(4, 100).await;
+        assert_ended_by(CHANNEL_CLOSE, &scene.proxy).await;
     }
 }
 
@@ -115,6 +142,7 @@ async fn a_panic_that_unwinds_hands_over_in_order() {
         });
         assert!(task.await.unwrap_err().is_panic());
         scene.b.goes_on(4, 100).await;
+        assert_ended_by(CHANNEL_CLOSE, &scene.proxy).await;
     }
 }
 
@@ -123,6 +151,7 @@ async fn a_dropped_connection_and_subscription_hand_over_in_order() {
     let mut scene = Scene::set().await;
     drop(scene.a);
     scene.b.goes_on(4, 100).await;
+    assert_ended_by(CONNECTION_CLOSE, &scene.proxy).await;
 }
 
 #[tokio::test]
@@ -211,6 +240,26 @@ async fn a_deleted_queue_ends_the_subscription() {
             .is_none()
     );
     assert!(a.subscription.try_next().is_none());
+}
+
+#[tokio::test]
+async fn the_server_ending_a_connection_is_noticed_with_its_reason() {
+    let broker = Broker::with_shard().await;
+    let mut a = Consumer::start(&broker.config("a")).await;
+    broker.close_connections("maintenance").await;
+    let ended = tokio::time::timeout(PATIENCE, a.subscription.next())
+        .await
+        .unwrap();
+    assert!(ended.is_err());
+    assert!(a.connection.lost().is_cancelled());
+    let Some(BrokerError::Failed { source, .. }) = a.connection.lost_reason() else {
+        panic!("{:?}", a.connection.lost_reason());
+    };
+    assert_eq!(
+        source.reply_code(),
+        Some(320),
+        "connection forced: {source}"
+    );
 }
 
 #[tokio::test]

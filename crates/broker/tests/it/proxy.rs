@@ -2,7 +2,7 @@
 
 use std::sync::{
     Arc, Mutex,
-    atomic::{AtomicBool, Ordering},
+    atomic::{AtomicBool, AtomicUsize, Ordering},
 };
 
 use tokio::{
@@ -28,6 +28,10 @@ struct State {
     cut: Mutex<CancellationToken>,
     silent: AtomicBool,
     stopped: CancellationToken,
+    /// Connections that the client holds open.
+    open: AtomicUsize,
+    /// What the client sent, by connection.
+    sent: Mutex<Vec<Vec<u8>>>,
 }
 
 impl Proxy {
@@ -48,6 +52,22 @@ impl Proxy {
     /// Ends every connection; new ones are accepted.
     pub(crate) fn cut(&self) {
         std::mem::take(&mut *self.state.cut.lock().unwrap()).cancel();
+    }
+
+    /// How many connections the client holds open.
+    pub(crate) fn open(&self) -> usize {
+        self.state.open.load(Ordering::SeqCst)
+    }
+
+    /// The methods that the client sent, as class and number (AMQP 0.9.1, section 1.3), connection by connection.
+    pub(crate) fn methods(&self) -> Vec<(u16, u16)> {
+        self.state
+            .sent
+            .lock()
+            .unwrap()
+            .iter()
+            .flat_map(|sent| methods(sent))
+            .collect()
     }
 
     /// From now on neither side hears from the other, and neither is told.
@@ -77,13 +97,26 @@ async fn accept(listener: TcpListener, upstream: String, state: Arc<State>) {
         let (client_read, client_write) = client.into_split();
         let (server_read, server_write) = server.into_split();
         let cut = state.cut.lock().unwrap().clone();
-        tokio::spawn(forward(
+        let number = {
+            let mut sent = state.sent.lock().unwrap();
+            sent.push(Vec::new());
+            sent.len() - 1
+        };
+        state.open.fetch_add(1, Ordering::SeqCst);
+        let up = forward(
             client_read,
             server_write,
             Arc::clone(&state),
             cut.clone(),
-        ));
-        tokio::spawn(forward(server_read, client_write, Arc::clone(&state), cut));
+            Some(number),
+        );
+        let down = forward(server_read, client_write, Arc::clone(&state), cut, None);
+        let state = Arc::clone(&state);
+        tokio::spawn(async move {
+            up.await;
+            state.open.fetch_sub(1, Ordering::SeqCst);
+        });
+        tokio::spawn(down);
     }
 }
 
@@ -93,6 +126,7 @@ async fn forward(
     mut to: OwnedWriteHalf,
     state: Arc<State>,
     cut: CancellationToken,
+    record: Option<usize>,
 ) {
     let mut buffer = vec![0; 1 << 16];
     loop {
@@ -102,6 +136,9 @@ async fn forward(
         };
         match read {
             Ok(bytes) if bytes > 0 => {
+                if let Some(number) = record {
+                    state.sent.lock().unwrap()[number].extend_from_slice(&buffer[..bytes]);
+                }
                 let silent = state.silent.load(Ordering::SeqCst);
                 if !silent && to.write_all(&buffer[..bytes]).await.is_err() {
                     return;
@@ -110,4 +147,20 @@ async fn forward(
             _ => return,
         }
     }
+}
+
+/// The method frames among what a client sent: a type, a channel, a size, then class and method.
+fn methods(sent: &[u8]) -> Vec<(u16, u16)> {
+    const HEADER: usize = 7;
+    let mut methods = Vec::new();
+    let mut rest = sent.get(b"AMQP0091".len()..).unwrap_or_default();
+    while rest.len() > HEADER + 4 {
+        let size = u32::from_be_bytes(rest[3..HEADER].try_into().unwrap()) as usize;
+        if rest[0] == 1 {
+            let field = |at: usize| u16::from_be_bytes([rest[at], rest[at + 1]]);
+            methods.push((field(HEADER), field(HEADER + 2)));
+        }
+        rest = rest.get(HEADER + size + 1..).unwrap_or_default();
+    }
+    methods
 }

@@ -10,7 +10,7 @@ use orderly_broker::{BrokerConfig, BrokerError, Confirm, Connection, Message, Ur
 use orderly_protocol::names;
 
 use crate::{
-    broker::{Broker, PATIENCE, PREFETCH, SHARD, next, number, publish_number, set},
+    broker::{Broker, PATIENCE, PREFETCH, SHARD, next, number, publish_number, set, until},
     proxy::Proxy,
 };
 
@@ -109,7 +109,10 @@ async fn under_load_exactly_what_a_full_queue_refused_is_refused() {
 #[tokio::test]
 async fn a_publish_dropped_midway_cuts_its_connection() {
     let broker = Broker::with_shard().await;
-    let connection = broker.connect("publish").await;
+    let proxy = Proxy::start(&broker).await;
+    let connection = Connection::open(&BrokerConfig::new(proxy.url(), "publish"))
+        .await
+        .unwrap();
     let mut publisher = connection.publisher().await.unwrap();
     let message = Message::commands("1");
     let key = SHARD.routing_key();
@@ -124,6 +127,7 @@ async fn a_publish_dropped_midway_cuts_its_connection() {
         Some(BrokerError::PublishDropped)
     ));
     assert!(!publisher.is_alive());
+    until("its socket is closed", || proxy.open() == 0).await;
     let next = publisher
         .publish_mandatory(names::COMMANDS_EXCHANGE, &key, &message)
         .await;
@@ -155,10 +159,11 @@ async fn a_silent_broker_makes_a_publish_unknown_within_ten_seconds() {
         since.elapsed()
     );
     assert!(connection.lost().is_cancelled());
+    until("its socket is closed", || proxy.open() == 0).await;
 }
 
 #[tokio::test]
-async fn a_silent_peer_is_given_up_within_five_seconds() {
+async fn a_silent_peer_is_given_up_within_five_seconds_and_leaves_nothing_open() {
     let broker = Broker::empty().await;
     let proxy = Proxy::start(&broker).await;
     proxy.silence();
@@ -170,6 +175,19 @@ async fn a_silent_peer_is_given_up_within_five_seconds() {
         (Duration::from_secs(5)..Duration::from_secs(7)).contains(&elapsed),
         "{elapsed:?}"
     );
+    until("its socket is closed", || proxy.open() == 0).await;
+}
+
+#[tokio::test]
+async fn an_abandoned_attempt_to_connect_leaves_nothing_open() {
+    let broker = Broker::empty().await;
+    let proxy = Proxy::start(&broker).await;
+    proxy.silence();
+    let config = BrokerConfig::new(proxy.url(), "test");
+    let open = tokio::spawn(async move { Connection::open(&config).await.map(drop) });
+    until("it connects", || proxy.open() == 1).await;
+    open.abort();
+    until("its socket is closed", || proxy.open() == 0).await;
 }
 
 #[tokio::test]

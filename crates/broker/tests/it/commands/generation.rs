@@ -64,6 +64,31 @@ async fn a_resize_under_load_loses_doubles_and_reorders_nothing() {
 }
 
 #[tokio::test]
+async fn returned_commands_of_one_order_keep_their_order() {
+    let broker = Broker::with_shard().await;
+    let setup = broker.connect("resize").await;
+    topology::declare_generation(&setup, 2, 3, 1_000_000)
+        .await
+        .unwrap();
+    let ingress = Ingress::ready(broker.config("ingress"), 1).await;
+    unbind(&broker, crate::broker::SHARD).await;
+    let flip = async {
+        ingress.reload.notified().await;
+        ingress.layouts.send_replace(Some(Layout {
+            generation: 2,
+            shard_count: 3,
+        }));
+    };
+    let together = futures_util::future::join_all((1..=500).map(|seq| ingress.publish(1, seq)));
+    let (answers, ()) = tokio::join!(together, flip);
+    assert!(answers.iter().all(Result::is_ok));
+    let shard = ShardId::of(order_id(1), 2, 3);
+    let expected: Vec<_> = (1..=500).map(|seq| (1, seq)).collect();
+    let groups = groups(&broker.drain(shard).await);
+    assert!(groups.concat() == expected, "{groups:?}");
+}
+
+#[tokio::test]
 async fn without_a_newer_generation_a_returned_command_is_refused_within_two_seconds() {
     let broker = Broker::with_shard().await;
     let ingress = Ingress::ready(broker.config("ingress"), 1).await;
