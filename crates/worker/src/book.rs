@@ -24,7 +24,7 @@ use crate::intake::{Batch, Item, Undecidable, Work};
 
 /// Outcomes are kept for 30 days at least. A command accepted longer ago than that, less a day of margin between clocks and
 /// clean-up, may have had one that is gone.
-const OLDEST_UNDECIDED: Duration = Duration::from_secs(29 * 24 * 60 * 60);
+const OLDEST_UNDECIDED: Duration = Duration::from_hours(29 * 24);
 
 /// One batch's memory.
 pub(crate) struct Book {
@@ -262,7 +262,9 @@ impl Book {
     }
 
     fn record_rejected(&mut self, item: &Item, rejection: &Rejection) {
-        let body = RejectionBody::from(rejection);
+        let page = &self.pages[&item.order_id];
+        let order = page.order.as_ref().ok().and_then(Option::as_ref);
+        let body = RejectionBody::new(rejection, order);
         self.record_outcome(item, Outcome::Rejected, rejection.version, Some(body));
     }
 

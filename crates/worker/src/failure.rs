@@ -53,6 +53,9 @@ pub(crate) enum ShardError {
     /// The broker's connection or channel is gone, or an event could not be published.
     #[error("the broker cannot be used")]
     Broker(#[source] BrokerError),
+    /// The finisher has failed; it knows why.
+    #[error("what follows a commit has failed")]
+    FinisherFailed,
     /// Events of a committed batch, or forwarded commands, were not confirmed.
     #[error("a publish was not confirmed: {0}")]
     NotConfirmed(&'static str),

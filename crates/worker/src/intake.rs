@@ -84,8 +84,8 @@ pub(crate) struct Intake {
     shard: ShardId,
     shard_count: i32,
     queue: VecDeque<Queued>,
-    /// The schema of a message that this build cannot read: nothing behind it may be taken.
-    unknown_schema: Option<Option<String>>,
+    /// A message that this build cannot read: nothing behind it may be taken.
+    unknown: Option<Delivery>,
 }
 
 #[derive(Debug)]
@@ -102,22 +102,22 @@ impl Intake {
             shard,
             shard_count,
             queue: VecDeque::new(),
-            unknown_schema: None,
+            unknown: None,
         }
     }
 
     /// Whether more may be taken from the broker: a batch is not full yet, and nothing stands in the way.
     pub(crate) fn has_room(&self) -> bool {
-        self.queue.len() < limits::BATCH_COMMANDS && self.unknown_schema.is_none()
+        self.queue.len() < limits::BATCH_COMMANDS && self.unknown.is_none()
     }
 
     /// Takes one message apart. A message of an unknown schema ends the intake: a worker that knows it must go on there.
     pub(crate) fn push(&mut self, delivery: Delivery) {
-        if self.unknown_schema.is_some() {
+        if self.unknown.is_some() {
             return;
         }
         if delivery.schema.as_deref() != Some(names::COMMANDS_SCHEMA) {
-            self.unknown_schema = Some(delivery.schema);
+            self.unknown = Some(delivery);
             return;
         }
         let suspect = delivery.delivery_count + 1 >= ALONE_FROM_DELIVERY;
@@ -188,8 +188,10 @@ impl Intake {
     /// Everything before a message of an unknown schema is done.
     pub(crate) fn next_batch(&mut self) -> Result<Option<Batch>, ShardError> {
         if self.queue.is_empty() {
-            return match self.unknown_schema.take() {
-                Some(schema) => Err(ShardError::UnknownSchema { schema }),
+            return match self.unknown.take() {
+                Some(delivery) => Err(ShardError::UnknownSchema {
+                    schema: delivery.schema.clone(),
+                }),
                 None => Ok(None),
             };
         }

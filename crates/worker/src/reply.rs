@@ -30,18 +30,21 @@ impl Replies {
     }
 }
 
-/// Sends replies until `stop`, or until the publisher fails.
+/// Sends replies, after `quiet` only those that are queued, or until the publisher fails.
 pub(crate) async fn send_replies(
     mut receiver: mpsc::Receiver<(String, Reply)>,
     mut publisher: Publisher,
-    stop: CancellationToken,
+    quiet: CancellationToken,
 ) {
     loop {
         let next = tokio::select! {
-            () = stop.cancelled() => return,
+            biased;
             next = receiver.recv() => next,
+            () = quiet.cancelled() => None,
         };
-        let Some((queue, reply)) = next else { return };
+        let Some((queue, reply)) = next else {
+            return;
+        };
         let body = Bytes::from(reply.encode());
         let message = Message::transient(body, "application/json");
         if publisher

@@ -118,19 +118,23 @@ impl Session {
             };
             tracker.spawn(keep_serving(Arc::clone(&session), shard, ending.clone()));
         }
-        if let Ok(publisher) = session.links.publishing.publisher().await {
-            // Ends with the connection or with the last shard, which holds the other end.
-            tracker.spawn(send_replies(
-                queued,
-                publisher,
-                session.links.publishing.lost(),
-            ));
-        }
+        let quiet = CancellationToken::new();
+        let sending = session
+            .links
+            .publishing
+            .publisher()
+            .await
+            .map(|publisher| tokio::spawn(send_replies(queued, publisher, quiet.clone())));
         session.ended(&ending).await;
         ending.cancel();
         tracker.close();
         // Every shard's own steps are bounded: a batch by its retries, a publish and a close by their timeouts.
         tracker.wait().await;
+        // No shard is left to hand a reply in: what is queued goes out, then the sender ends.
+        quiet.cancel();
+        if let Ok(sending) = sending {
+            sending.await.expect("a panic ends the process");
+        }
         if let Some(session) = Arc::into_inner(session) {
             session.links.consuming.close().await;
             session.links.publishing.close().await;
@@ -173,7 +177,9 @@ async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationT
                     backoff.reset();
                 }
                 match error {
-                    ShardError::Broker(_) | ShardError::NotConfirmed(_) => stop.cancel(),
+                    ShardError::Broker(_)
+                    | ShardError::NotConfirmed(_)
+                    | ShardError::FinisherFailed => stop.cancel(),
                     ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
                     ShardError::NotOurs | ShardError::Database(_) => {
                         pause(backoff.next_pause(), &stop).await;

@@ -117,7 +117,7 @@ impl Serving<'_> {
         tokio::select! {
             biased;
             () = stop.cancelled() => Ok(None),
-            () = self.finisher.failed() => Err(ShardError::NotConfirmed("see the finisher")),
+            () = self.finisher.failed() => Err(ShardError::FinisherFailed),
             next = self.subscription.next() => match next.map_err(ShardError::Broker)? {
                 Some(delivery) => Ok(Some(delivery)),
                 None => Err(ShardError::NotConfirmed("the broker ended the subscription")),
@@ -213,7 +213,7 @@ impl Serving<'_> {
         if self.finisher.finish(unfinished).await {
             Ok(())
         } else {
-            Err(ShardError::NotConfirmed("see the finisher"))
+            Err(ShardError::FinisherFailed)
         }
     }
 
@@ -221,8 +221,13 @@ impl Serving<'_> {
     /// still in the intake was never begun and goes back to the queue, in order.
     async fn hand_over(self, ended: Result<(), ShardError>) -> Result<(), ShardError> {
         let drained = self.finisher.drain().await;
-        self.subscription.close().await;
-        drained.and(ended)
+        // The finisher's own failure says more than that it failed.
+        let ended = ended.or_else(|error| match error {
+            ShardError::FinisherFailed => Ok(()),
+            error => Err(error),
+        });
+        let closed = self.subscription.close().await.map_err(ShardError::Broker);
+        ended.and(drained).and(closed)
     }
 }
 

@@ -1,0 +1,133 @@
+//! One owner at a time: hand-over, take-over, and the fence.
+
+use orderly_domain::OrderId;
+use orderly_protocol::Envelope;
+
+use crate::world::{World, annotate, order_on, place, until};
+
+async fn versions_have_no_gap(world: &World, order: OrderId, commands: &[Envelope]) {
+    world.applied(commands.last().unwrap()).await;
+    let in_order = world
+        .sql(&format!(
+            "select count(*) || ' ' || bool_and(data ->> 'value' = (version - 2)::text)
+             from events where order_id = '{order}' and version > 1"
+        ))
+        .await;
+    assert_eq!(in_order, format!("{} true", commands.len() - 1));
+}
+
+fn numbered(order: OrderId, count: usize) -> Vec<Envelope> {
+    let notes = (0..count).map(|n| annotate(order, &n.to_string()));
+    std::iter::once(place(order)).chain(notes).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn workers_that_come_and_go_keep_the_order() {
+    let world = World::new().await;
+    let order = order_on(1);
+    let commands = numbered(order, 400);
+    let mut worker = world.worker("w0");
+    for (round, group) in commands.chunks(40).enumerate() {
+        for command in group {
+            world.post_one(command).await;
+        }
+        let next = world.worker(&format!("w{}", round + 1));
+        worker.stop().await;
+        worker = next;
+    }
+    versions_have_no_gap(&world, order, &commands).await;
+    worker.stop().await;
+    assert_eq!(world.sql("select count(*) from commands").await, "401");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_lost_connection_loses_and_reorders_nothing() {
+    let world = World::new().await;
+    let order = order_on(1);
+    let commands = numbered(order, 200);
+    let worker = world.worker("w1");
+    for (index, command) in commands.iter().enumerate() {
+        world.post_one(command).await;
+        if index % 60 == 30 {
+            world.cut_connections_of("w1").await;
+        }
+    }
+    versions_have_no_gap(&world, order, &commands).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_owner_whose_shard_was_claimed_commits_nothing_more() {
+    let world = World::new().await;
+    let order = order_on(1);
+    let worker = world.worker("zombie");
+    let placed = place(order);
+    world.post_one(&placed).await;
+    world.applied(&placed).await;
+    // Somebody claims behind the broker's back, and nobody lets him go: whatever the zombie writes now is wrong.
+    world
+        .sql("update shards set epoch = epoch + 1, owner = 'other' where shard = 1")
+        .await;
+    world
+        .sql(
+            "create function refuse() returns trigger language plpgsql as $$
+             begin
+                 if (select owner from shards where generation = 1 and shard = 1) <> 'zombie' then
+                     raise exception 'a zombie wrote';
+                 end if;
+                 return new;
+             end $$;
+             create trigger refuse before insert on commands for each row execute function refuse();",
+        )
+        .await;
+    let noted = annotate(order, "after a new claim");
+    world.post_one(&noted).await;
+    world.applied(&noted).await;
+    // It was fenced, subscribed anew, read the epoch and claimed: 1, then the other's 2, then 3.
+    assert_eq!(
+        world
+            .sql("select epoch || owner from shards where shard = 1")
+            .await,
+        "3zombie"
+    );
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_claim_waits_for_the_batch_in_flight() {
+    let world = World::new().await;
+    let shard = orderly_protocol::ShardId {
+        generation: 1,
+        shard: 2,
+    };
+    let old = world.store.claim(shard, "old", 0).await.unwrap().unwrap();
+    let batch = world.store.begin_batch(&old).await.unwrap().unwrap();
+    let store = world.store.clone();
+    let claim = tokio::spawn(async move { store.claim(shard, "new", 1).await });
+    until(|| async {
+        let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock'
+                       and query like 'update shards%' and datname = current_database()";
+        (world.sql(waiting).await == "1").then_some(())
+    })
+    .await;
+    batch.commit().await.unwrap();
+    assert_eq!(claim.await.unwrap().unwrap().unwrap().epoch, 2);
+    assert!(
+        world.store.begin_batch(&old).await.unwrap().is_none(),
+        "the old owner is fenced"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn only_one_of_two_claims_of_the_same_epoch_succeeds() {
+    let world = World::new().await;
+    let shard = orderly_protocol::ShardId {
+        generation: 1,
+        shard: 2,
+    };
+    let (a, b) = tokio::join!(
+        world.store.claim(shard, "a", 0),
+        world.store.claim(shard, "b", 0)
+    );
+    assert!(a.unwrap().is_some() ^ b.unwrap().is_some());
+}

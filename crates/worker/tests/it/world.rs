@@ -1,0 +1,285 @@
+//! A private vhost and database with one generation of shards, and what a test does with them.
+
+use std::time::Duration;
+
+use orderly_broker::{
+    BrokerConfig, Confirm, Connection, Message, Publisher, StreamOffset, topology,
+};
+use orderly_devenv::TestEnv;
+use orderly_domain::{CommandId, OrderId, ProducerId};
+use orderly_protocol::{
+    CloudEvent, CommandOutcome, Envelope, Outcome, ShardId, Timestamp, decode_events,
+    encode_commands, fingerprint, names, shard_of,
+};
+use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
+use orderly_worker::WorkerOptions;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+/// Long enough for a slow machine; a test that waits this long has failed.
+pub(crate) const LIMIT: Duration = Duration::from_secs(30);
+
+pub(crate) const SHARDS: i32 = 4;
+
+pub(crate) struct World {
+    pub(crate) env: TestEnv,
+    pub(crate) store: Store,
+    pub(crate) layout: GenerationWatch,
+    connection: Connection,
+    publisher: tokio::sync::Mutex<Publisher>,
+    token: CancellationToken,
+}
+
+pub(crate) struct Worker {
+    stop: CancellationToken,
+    task: JoinHandle<()>,
+}
+
+impl World {
+    pub(crate) async fn new() -> Self {
+        // With RUST_LOG set, a failing test shows what the worker said.
+        let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+        logs.with_test_writer().try_init().ok();
+        let env = orderly_devenv::test_env().await;
+        let options = StoreOptions {
+            application_name: "worker-test".to_owned(),
+            max_connections: 8,
+            profile: SessionProfile::Worker,
+        };
+        let store = Store::connect(&env.database_url, &options).await.unwrap();
+        store.migrate().await.unwrap();
+        let connection = Connection::open(&config(&env, "test")).await.unwrap();
+        topology::declare_shared(&connection, topology::EventLog::default())
+            .await
+            .unwrap();
+        topology::declare_generation(&connection, 1, SHARDS, topology::DEFAULT_MAX_LENGTH)
+            .await
+            .unwrap();
+        store.create_first_generation(SHARDS, 32).await.unwrap();
+        let token = CancellationToken::new();
+        let layout = store.watch_generation(&TaskTracker::new(), &token);
+        let publisher = tokio::sync::Mutex::new(connection.publisher().await.unwrap());
+        let world = Self {
+            env,
+            store,
+            layout,
+            connection,
+            publisher,
+            token,
+        };
+        world.stock("TEA", 1_000_000).await;
+        world
+    }
+
+    pub(crate) async fn sql(&self, statement: &str) -> String {
+        self.env.psql(&[statement]).await.unwrap().trim().to_owned()
+    }
+
+    pub(crate) async fn stock(&self, sku: &str, on_hand: i64) {
+        let row = format!("('{sku}', {on_hand}, 0, now())");
+        self.sql(&format!(
+            "insert into stock (sku, on_hand, reserved, updated_at) values {row}"
+        ))
+        .await;
+    }
+
+    pub(crate) async fn delete_stream(&self) {
+        let vhost = self.env.vhost();
+        let delete = ["--vhost", vhost, "delete_queue", names::EVENTS_STREAM];
+        self.env.rabbitmqctl(&delete).await.unwrap();
+    }
+
+    pub(crate) async fn declare_stream(&self) {
+        let log = topology::EventLog::default();
+        topology::declare_shared(&self.connection, log)
+            .await
+            .unwrap();
+    }
+
+    pub(crate) fn worker(&self, owner: &str) -> Worker {
+        self.worker_on(self.store.clone(), owner)
+    }
+
+    pub(crate) fn worker_on(&self, store: Store, owner: &str) -> Worker {
+        let (ready, _) = watch::channel(false);
+        let stop = CancellationToken::new();
+        let options = WorkerOptions {
+            store,
+            layout: self.layout.clone(),
+            broker: config(&self.env, owner),
+            owner: owner.to_owned(),
+            ready,
+        };
+        let task = tokio::spawn(orderly_worker::run(options, stop.clone()));
+        Worker { stop, task }
+    }
+
+    /// Publishes one message of these commands to the shard of the first one's order.
+    pub(crate) async fn post(&self, envelopes: &[Envelope]) {
+        let shard = shard_of(envelopes[0].order_id, SHARDS);
+        let encoded: Vec<Vec<u8>> = envelopes.iter().map(Envelope::encode).collect();
+        self.post_raw(shard, encode_commands(encoded.iter().map(Vec::as_slice)))
+            .await;
+    }
+
+    pub(crate) async fn post_one(&self, envelope: &Envelope) {
+        self.post(std::slice::from_ref(envelope)).await;
+    }
+
+    pub(crate) async fn post_raw(&self, shard: i32, body: Vec<u8>) {
+        self.post_message(shard, &Message::commands(body)).await;
+    }
+
+    pub(crate) async fn post_message(&self, shard: i32, message: &Message) {
+        let key = ShardId {
+            generation: 1,
+            shard,
+        }
+        .routing_key();
+        let mut publisher = self.publisher.lock().await;
+        let confirm = publisher
+            .publish_mandatory(names::COMMANDS_EXCHANGE, &key, message)
+            .await;
+        assert_eq!(confirm.unwrap(), Confirm::Stored);
+    }
+
+    /// Takes what is ready on a shard and goes away without an ack, as a dying consumer does.
+    pub(crate) async fn deliver_and_drop(&self, shard: i32) {
+        let connection = Connection::open(&config(&self.env, "visitor"))
+            .await
+            .unwrap();
+        let shard = ShardId {
+            generation: 1,
+            shard,
+        };
+        let mut subscription = connection.subscribe_shard(&shard, 32).await.unwrap();
+        subscription.next().await.unwrap().unwrap();
+        subscription.close().await.unwrap();
+        connection.close().await;
+    }
+
+    /// Ends the broker's side of every connection of this worker.
+    pub(crate) async fn cut_connections_of(&self, owner: &str) {
+        let cut = format!(
+            "[rabbit_networking:close_connection(Pid, \"a test\") || \
+              [{{pid, Pid}}, {{client_properties, P}}, {{vhost, <<\"{}\">>}}] <- \
+              rabbit_networking:connection_info_all([pid, client_properties, vhost]), \
+              lists:any(fun({{<<\"connection_name\">>, _, N}}) -> binary:match(N, <<\"{owner}\">>) =/= nomatch; (_) -> false end, P)]",
+            self.env.vhost()
+        );
+        self.env
+            .rabbitmqctl(&["eval", &format!("{cut}.")])
+            .await
+            .unwrap();
+    }
+
+    pub(crate) async fn outcome(&self, command: &Envelope) -> CommandOutcome {
+        until(|| async { self.store.outcome(command.command_id).await.unwrap() }).await
+    }
+
+    pub(crate) async fn applied(&self, command: &Envelope) {
+        let outcome = self.outcome(command).await;
+        assert_eq!(outcome.outcome, Outcome::Applied, "{outcome:?}");
+    }
+
+    /// Every event of the stream from its beginning, until `enough` says so.
+    pub(crate) async fn stream_until(
+        &self,
+        enough: impl Fn(&[CloudEvent]) -> bool,
+    ) -> Vec<CloudEvent> {
+        let stream = self
+            .connection
+            .read_stream(names::EVENTS_STREAM, StreamOffset::First, 100);
+        let mut reader = stream.await.unwrap();
+        let mut events = Vec::new();
+        let reading = async {
+            while !enough(&events) {
+                let message = reader.next().await.unwrap().unwrap();
+                events.extend(decode_events(&message.body).unwrap());
+            }
+        };
+        let timely = tokio::time::timeout(LIMIT, reading).await;
+        assert!(timely.is_ok(), "the stream ends with {events:?}");
+        events
+    }
+}
+
+impl Drop for World {
+    fn drop(&mut self) {
+        self.token.cancel();
+    }
+}
+
+impl Worker {
+    pub(crate) async fn stop(self) {
+        self.stop.cancel();
+        tokio::time::timeout(LIMIT, self.task)
+            .await
+            .unwrap()
+            .unwrap();
+    }
+}
+
+fn config(env: &TestEnv, name: &str) -> BrokerConfig {
+    BrokerConfig {
+        url: env.amqp_url.clone(),
+        name: name.to_owned(),
+    }
+}
+
+/// Asks again until there is an answer.
+pub(crate) async fn until<T, F: Future<Output = Option<T>>>(ask: impl Fn() -> F) -> T {
+    let asking = async {
+        loop {
+            if let Some(answer) = ask().await {
+                return answer;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(LIMIT, asking)
+        .await
+        .expect("the condition holds in time")
+}
+
+pub(crate) fn envelope(order_id: OrderId, action_type: &str, data: &Value) -> Envelope {
+    let producer = ProducerId(Uuid::from_u128(7));
+    Envelope {
+        command_id: CommandId(Uuid::now_v7()),
+        order_id,
+        action_type: action_type.to_owned(),
+        data: serde_json::value::to_raw_value(data).unwrap(),
+        expected_version: None,
+        producer,
+        idempotency_key: None,
+        fingerprint: fingerprint(action_type, Some(order_id), data, None),
+        accepted_at: Timestamp::now_utc(),
+        traceparent: None,
+        reply_to: None,
+    }
+}
+
+pub(crate) fn place(order_id: OrderId) -> Envelope {
+    let line = json!({"sku": "TEA", "quantity": 2, "unit_price_minor": 150});
+    envelope(
+        order_id,
+        "place",
+        &json!({"customer_id": "c1", "currency": "EUR", "lines": [line]}),
+    )
+}
+
+pub(crate) fn annotate(order_id: OrderId, value: &str) -> Envelope {
+    envelope(order_id, "annotate", &json!({"key": "k", "value": value}))
+}
+
+/// A new order id that belongs to this shard.
+pub(crate) fn order_on(shard: i32) -> OrderId {
+    std::iter::repeat_with(|| OrderId(Uuid::now_v7()))
+        .find(|id| shard_of(*id, SHARDS) == shard)
+        .unwrap()
+}
