@@ -1,0 +1,158 @@
+//! The rules of who may depend on whom, which no tool checks by itself.
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::cargo;
+
+/// A crate may use those of the lines above its own. Its tests may use more: see [`DEVENV`].
+const LAYERS: &[&[&str]] = &[
+    &["orderly-domain"],
+    &["orderly-protocol"],
+    &["orderly-broker", "orderly-store"],
+    &["orderly-http"],
+    &[
+        "orderly-ingress",
+        "orderly-worker",
+        "orderly-relay",
+        "orderly-payments",
+        "orderly-dashboard",
+    ],
+    &["orderly-cli"],
+];
+
+/// Private servers: for tests, and for the command line's `dev`.
+const DEVENV: &str = "orderly-devenv";
+const COMMAND_LINE: &str = "orderly-cli";
+
+/// Crates that stand apart and use none of the others.
+const APART: &[&str] = &[DEVENV, "xtask"];
+
+/// Foreign crates that only the named ones of ours may use, outside of tests: a test may speak AMQP or SQL by itself,
+/// as a stranger would.
+const ONLY: &[(&str, &[&str])] = &[
+    ("lapin", &["orderly-broker"]),
+    ("sqlx", &["orderly-store"]),
+    (
+        "axum",
+        &[
+            "orderly-http",
+            "orderly-ingress",
+            "orderly-dashboard",
+            "orderly-cli",
+        ],
+    ),
+];
+
+/// Foreign crates that a crate of ours must not use: the domain is synchronous and knows no wire, and the wire types do no I/O.
+const NEVER: &[(&str, &[&str])] = &[
+    (
+        "orderly-domain",
+        &["tokio", "serde", "serde_json", "time", "tracing"],
+    ),
+    ("orderly-protocol", &["tokio", "reqwest", "tracing"]),
+];
+
+/// Says whether the crates keep to the rules.
+pub(crate) fn check() -> Result<()> {
+    let faults = faults(&cargo::metadata()?)?;
+    for fault in &faults {
+        eprintln!("{fault}");
+    }
+    if !faults.is_empty() {
+        bail!("{} dependencies go the wrong way", faults.len());
+    }
+    Ok(())
+}
+
+fn faults(metadata: &Value) -> Result<Vec<String>> {
+    let packages = metadata["packages"]
+        .as_array()
+        .context("cargo metadata names no packages")?;
+    let mut faults = Vec::new();
+    for package in packages {
+        let name = text(&package["name"])?;
+        if layer(name).is_none() && !APART.contains(&name) {
+            faults.push(format!(
+                "{name} has no place in the layers of xtask's directions.rs"
+            ));
+        }
+        let dependencies = package["dependencies"]
+            .as_array()
+            .context("cargo metadata names no dependencies")?;
+        for dependency in dependencies {
+            let used = text(&dependency["name"])?;
+            // Absent for a normal dependency.
+            let for_tests = dependency["kind"].as_str() == Some("dev");
+            if let Some(why) = fault(name, used, for_tests) {
+                faults.push(format!("{name} must not use {used}: {why}"));
+            }
+        }
+    }
+    Ok(faults)
+}
+
+/// Why `name` must not depend on `used`, if so.
+fn fault(name: &str, used: &str, for_tests: bool) -> Option<&'static str> {
+    if used == DEVENV {
+        return (!for_tests && name != COMMAND_LINE)
+            .then_some("it is for tests and the command line");
+    }
+    if let Some(below) = layer(used) {
+        let allowed = layer(name).is_some_and(|own| below < own);
+        return (!allowed).then_some("it is not in a layer below");
+    }
+    if for_tests {
+        return None;
+    }
+    let kept = ONLY
+        .iter()
+        .any(|(foreign, users)| *foreign == used && !users.contains(&name));
+    if kept {
+        return Some("another crate hides it");
+    }
+    let banned = NEVER
+        .iter()
+        .any(|(own, foreign)| *own == name && foreign.contains(&used));
+    banned.then_some("this crate keeps free of it")
+}
+
+fn layer(name: &str) -> Option<usize> {
+    LAYERS.iter().position(|layer| layer.contains(&name))
+}
+
+fn text(value: &Value) -> Result<&str> {
+    value
+        .as_str()
+        .context("cargo metadata has no name where one is due")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dependencies_go_down_the_layers_only() {
+        assert_eq!(fault("orderly-worker", "orderly-store", false), None);
+        assert!(fault("orderly-store", "orderly-worker", false).is_some());
+        assert!(fault("orderly-store", "orderly-broker", false).is_some());
+        assert!(fault("orderly-domain", "orderly-protocol", true).is_some());
+        assert!(fault("xtask", "orderly-domain", false).is_some());
+    }
+
+    #[test]
+    fn private_servers_are_for_tests_and_the_command_line() {
+        assert_eq!(fault("orderly-worker", DEVENV, true), None);
+        assert_eq!(fault(COMMAND_LINE, DEVENV, false), None);
+        assert!(fault("orderly-worker", DEVENV, false).is_some());
+    }
+
+    #[test]
+    fn drivers_stay_behind_their_crates() {
+        assert_eq!(fault("orderly-broker", "lapin", false), None);
+        assert_eq!(fault("orderly-relay", "lapin", true), None);
+        assert!(fault("orderly-relay", "lapin", false).is_some());
+        assert!(fault("orderly-worker", "axum", false).is_some());
+        assert!(fault("orderly-domain", "tokio", false).is_some());
+    }
+}
