@@ -88,6 +88,8 @@ const SETTLE: Duration = Duration::from_secs(3);
 /// Roles connect in well under a second; a machine that builds beside this takes longer.
 const READY_LIMIT: Duration = Duration::from_secs(30);
 const READY_POLL: Duration = Duration::from_millis(20);
+/// A screen for people: a slow moment of a machine that builds beside this is no news.
+const DEFAULT_LOG: &str = "warn,lapin=off,sqlx=error";
 /// As for an ingress and a dashboard, together.
 const HTTP_CONNECTIONS: u32 = 16;
 const FIRST_PORT: u16 = 8080;
@@ -117,7 +119,7 @@ fn config(args: DevArgs) -> anyhow::Result<(DevConfig, Logging)> {
     let database_url = url(&args.database_url, "ORDERLY_DATABASE_URL", parse::database_url);
     let amqp_url = url(&args.amqp_url, "ORDERLY_AMQP_URL", parse::amqp_url);
     let sandbox = args.sandbox.look_up(&mut settings);
-    let logging = args.logging.look_up(&mut settings, "warn");
+    let logging = args.logging.look_up(&mut settings, DEFAULT_LOG);
     Ok(settings.finish(|| {
         let config = DevConfig {
             data_dir: data_dir?,
@@ -196,7 +198,7 @@ fn start_roles(
     let keyring = process.keyring(&store);
     let served = CancellationToken::new();
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
-        .merge(role::dashboard::routes(process, &store, &keyring, amqp_url))
+        .merge(role::dashboard::routes(process, &store, &keyring, amqp_url, key::ENVIRONMENT))
         .merge(process.probes());
     process.serve("http", listener, routes, served);
     Ok(())

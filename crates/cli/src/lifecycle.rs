@@ -2,7 +2,11 @@
 //!
 //! Owns signals, the token that everything watches, and the tracker of every task. Knows no role.
 
-use std::time::Duration;
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, MutexGuard},
+    time::Duration,
+};
 
 use anyhow::{Context, anyhow};
 use orderly_http::Readiness;
@@ -24,6 +28,8 @@ pub(crate) struct Lifecycle {
     token: CancellationToken,
     signals: Signals,
     ended: (mpsc::Sender<End>, mpsc::Receiver<End>),
+    /// Roles that have not ended, to name them when a drain takes too long.
+    running: Arc<Mutex<BTreeSet<&'static str>>>,
 }
 
 /// How a role ended.
@@ -42,6 +48,7 @@ impl Lifecycle {
             signals: Signals::new()?,
             // One message a role; no process has more than eight.
             ended: mpsc::channel(8),
+            running: Arc::default(),
         })
     }
 
@@ -63,8 +70,11 @@ impl Lifecycle {
         F: Future<Output = anyhow::Result<()>> + Send + 'static,
     {
         let ended = self.ended.0.clone();
+        let running = Arc::clone(&self.running);
+        lock(&running).insert(role);
         self.tracker.spawn(async move {
             let result = run.await;
+            lock(&running).remove(role);
             // The receiver lives as long as this supervisor: only a process that is ending anyway has none.
             drop(ended.send(End { role, result }).await);
         });
@@ -107,7 +117,8 @@ impl Lifecycle {
         };
         tokio::select! {
             drained = drained => drained.map_err(|_| {
-                anyhow!("{} tasks did not end within {} s", self.tracker.len(), DRAIN_LIMIT.as_secs())
+                let (tasks, roles) = (self.tracker.len(), lock(&self.running).clone());
+                anyhow!("{tasks} tasks did not end within {} s; roles: {roles:?}", DRAIN_LIMIT.as_secs())
             }),
             () = self.signals.next() => Err(anyhow!("aborted by the second signal")),
         }
@@ -123,6 +134,10 @@ impl End {
             Err(error) => error.context(format!("role {role}")),
         }
     }
+}
+
+fn lock<'a>(running: &'a Mutex<BTreeSet<&'static str>>) -> MutexGuard<'a, BTreeSet<&'static str>> {
+    running.lock().expect("no code that can panic runs under this lock")
 }
 
 /// SIGTERM (a platform) and SIGINT (a person).

@@ -25,7 +25,10 @@ fn main() -> ExitCode {
     let args = Args::parse();
     let done = runtime().and_then(|runtime| runtime.block_on(run(args)));
     let exit = done.unwrap_or_else(|error| {
-        output::complain(&error);
+        // `orderly … | head`: whoever read has read enough.
+        if !output::is_broken_pipe(&error) {
+            output::complain(&error);
+        }
         Exit::of(&error)
     });
     exit.into()

@@ -52,6 +52,14 @@ pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Ite
     for row in rows {
         table.add_row(row.map(cell));
     }
+    plain_columns(table)
+}
+
+/// Columns begin at the left edge and stand two spaces apart.
+fn plain_columns(mut table: Table) -> String {
+    for column in table.column_iter_mut() {
+        column.set_padding((0, 2));
+    }
     table.trim_fmt()
 }
 
@@ -81,7 +89,7 @@ pub(crate) fn facts<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> S
     for (name, value) in pairs {
         table.add_row([name, value.as_str()]);
     }
-    table.trim_fmt()
+    plain_columns(table)
 }
 
 /// A JSON string without its quotes, anything else as JSON; nothing for null.
@@ -96,6 +104,12 @@ pub(crate) fn plain(value: &Value) -> String {
 /// Writes a line to stdout.
 pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
+}
+
+/// Whether the reader of stdout has gone.
+pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Tells of an error on stderr, with its causes, once.

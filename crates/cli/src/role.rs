@@ -102,6 +102,9 @@ impl Role {
     }
 }
 
+/// lapin reports what its caller is told anyway, and every returned message, probes included, with all its properties.
+const DEFAULT_LOG: &str = "info,lapin=off";
+
 impl RoleFlags {
     /// Looks the common settings up; faults stay in `settings` until it is finished.
     pub(crate) fn look_up(&self, settings: &mut Settings, role: Role) -> Option<RoleConfig> {
@@ -111,7 +114,7 @@ impl RoleFlags {
         let default = role.default_http_addr();
         let http_addr =
             settings.or_default(self.http_addr.as_ref(), "ORDERLY_HTTP_ADDR", default, parse::socket_address);
-        let logging = self.logging.look_up(settings, "info");
+        let logging = self.logging.look_up(settings, DEFAULT_LOG);
         Some(RoleConfig {
             database_url: database_url?,
             amqp_url: amqp_url?,
@@ -214,7 +217,8 @@ impl Process {
 /// Takes the address, before anything else is begun: a second process on it must not touch the servers first.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
-    tracing::info!(%address, "listening");
+    // Not what was asked for: port 0 asks for any.
+    tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)
 }
 

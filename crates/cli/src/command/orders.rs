@@ -4,7 +4,7 @@ use serde_json::Value;
 use uuid::Uuid;
 
 use crate::{
-    client::{Call, ClientFlags},
+    client::{Call, Client, ClientFlags},
     exit::Exit,
     output::{self, Format, plain},
 };
@@ -42,15 +42,27 @@ pub(crate) async fn run(args: OrdersArgs, format: Format) -> anyhow::Result<Exit
     let OrdersAction::Show(args) = args.action;
     let client = args.connection.client()?;
     if args.events {
-        let path = format!("/v1/orders/{}/events", args.order_id);
-        let answer = client.fetch(&Call::get(&path)).await?;
-        let events = answer.as_array().or_else(|| answer.get("events")?.as_array()).cloned().unwrap_or_default();
+        let events = all_events(&client, args.order_id).await?;
         format.rows(&events, ["version", "event", "time", "status", "command"], event_cells)?;
     } else {
         let order = client.fetch(&Call::get(&format!("/v1/orders/{}", args.order_id))).await?;
         format.record(&order, || order_table(&order))?;
     }
     Ok(Exit::Ok)
+}
+
+/// Every page of its history.
+async fn all_events(client: &Client, order_id: Uuid) -> anyhow::Result<Vec<Value>> {
+    let mut events = Vec::new();
+    let mut next = Some(format!("/v1/orders/{order_id}/events"));
+    while let Some(path) = next {
+        let mut page = client.fetch(&Call::get(&path)).await?;
+        if let Some(Value::Array(read)) = page.get_mut("events").map(Value::take) {
+            events.extend(read);
+        }
+        next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+    }
+    Ok(events)
 }
 
 fn event_cells(event: &Value) -> [String; 5] {

@@ -47,15 +47,6 @@ pub(crate) fn whole(least: u64, most: u64) -> impl FnOnce(&str) -> Result<u64, S
     }
 }
 
-/// A name that others will see: 1 to 64 plain characters.
-pub(crate) fn name(text: &str) -> Result<String, String> {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.:".contains(c);
-    if text.is_empty() || text.len() > 64 || !text.chars().all(plain) {
-        return Err("is not 1 to 64 letters, digits, '-', '_', '.' or ':'".to_owned());
-    }
-    Ok(text.to_owned())
-}
-
 fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
     let expected = || format!("is not a URL that begins with {}://", schemes.join(":// or "));
     let url = Url::parse(text).map_err(|_| expected())?;
@@ -65,7 +56,7 @@ fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::{amqp_url, database_url, http_url, name, socket_address, whole};
+    use super::{amqp_url, database_url, http_url, socket_address, whole};
 
     #[test]
     fn urls_of_another_kind_are_refused() {
@@ -80,10 +71,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_names_and_addresses_have_bounds() {
+    fn numbers_and_addresses_have_bounds() {
         assert_eq!(whole(1, 999)("999"), Ok(999));
         assert!(whole(1, 999)("1000").is_err() && whole(1, 999)("-1").is_err());
-        assert!(name("worker-1").is_ok() && name("a b").is_err() && name("").is_err());
         assert!(socket_address("0.0.0.0:80").is_ok() && socket_address("localhost:80").is_err());
     }
 }

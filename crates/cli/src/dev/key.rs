@@ -9,12 +9,15 @@ use crate::command::keys;
 /// One producer for all runs: idempotency keys go on meaning the same when the data is kept.
 const PRODUCER: Uuid = uuid!("0b5e21d6-6a5f-5d5e-9b7c-5f1f3c0d7e42");
 
+/// Tells its keys from those of real systems.
+pub(super) const ENVIRONMENT: &str = "dev";
+
 /// A key that may do everything, for as long as this process runs.
 pub(super) struct DevKey(keys::MintedKey);
 
 impl DevKey {
     pub(super) async fn mint(store: &Store) -> anyhow::Result<Self> {
-        keys::mint(store, "dev", "orderly dev", PRODUCER, Scope::ALL.to_vec()).await.map(Self)
+        keys::mint(store, ENVIRONMENT, "orderly dev", PRODUCER, Scope::ALL.to_vec()).await.map(Self)
     }
 
     pub(super) fn token(&self) -> &str {

@@ -108,16 +108,6 @@ impl Plan {
         demand
     }
 
-    /// Lines of the file that become part of an order.
-    pub(crate) fn ordered_file_lines(&self) -> usize {
-        self.orders.iter().map(|order| order.file_lines).sum()
-    }
-
-    /// Lines of the file that become part of a return.
-    pub(crate) fn returned_file_lines(&self) -> usize {
-        self.returns().map(|r| r.file_lines).sum()
-    }
-
     pub(crate) fn returns(&self) -> impl Iterator<Item = &PlannedReturn> {
         self.orders.iter().flat_map(|order| &order.returns)
     }

@@ -60,7 +60,9 @@ async fn adjust(
     let body = json!({ "delta": pieces });
     let answer = client.send_patiently(&Call::post(&path, &body).key(&key), PATIENCE, token).await?;
     let replayed = answer.replayed;
-    answer.success().with_context(|| format!("add {pieces} of {sku} to stock under the key {key}"))?;
+    answer
+        .success()
+        .with_context(|| format!("add {pieces} of {sku} to stock, which is done once per SKU, as {key}"))?;
     Ok(!replayed)
 }
 

@@ -1,0 +1,248 @@
+//! A whole Orderly for one test: every role a process of its own, on a fresh database and virtual host.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Output, Stdio},
+    sync::{Arc, Mutex, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use orderly_devenv::{TestEnv, test_env};
+use reqwest::{Client, RequestBuilder, Response, StatusCode};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// For anything that must happen at all: a shared machine that builds beside the tests is slow, never this slow.
+pub(crate) const LIMIT: Duration = Duration::from_secs(60);
+
+/// The system under test.
+pub(crate) struct System {
+    pub(crate) env: TestEnv,
+    pub(crate) ingress: Role,
+    pub(crate) dashboard: Role,
+    pub(crate) worker: Role,
+    _relay: Role,
+    _payments: Role,
+    pub(crate) key: String,
+    pub(crate) http: Client,
+}
+
+impl System {
+    /// Migrated, declared, every role ready, a key that may do everything.
+    pub(crate) async fn start() -> Self {
+        let env = test_env().await;
+        let base = Setup { env: &env };
+        base.succeed(&["migrate"]);
+        base.succeed(&["topology", "apply", "--settle-seconds", "2", "--shards", "4"]);
+        let key = base.succeed(&["keys", "create", "--name", "test", "--scopes", "all"]);
+        let role = |name| Role::start(&env, name);
+        let system = Self {
+            ingress: role("ingress"),
+            dashboard: role("dashboard"),
+            worker: role("worker"),
+            _relay: role("relay"),
+            _payments: role("payments"),
+            key: key.trim().to_owned(),
+            http: Client::new(),
+            env: env.clone(),
+        };
+        for role in [&system.ingress, &system.dashboard, &system.worker, &system._relay, &system._payments] {
+            role.ready(&system.http).await;
+        }
+        system
+    }
+
+    /// A command of `orderly` against this system.
+    pub(crate) fn orderly(&self, args: &[&str]) -> Command {
+        let mut command = orderly(&self.env, args);
+        command
+            .env("ORDERLY_URL", &self.ingress.url)
+            .env("ORDERLY_DASHBOARD_URL", &self.dashboard.url)
+            .env("ORDERLY_API_KEY", &self.key);
+        command
+    }
+
+    /// Its output, which must be a success.
+    pub(crate) fn succeed(&self, args: &[&str]) -> String {
+        success(self.orderly(args).output().unwrap())
+    }
+
+    /// Nothing differs from the replay of all events.
+    pub(crate) fn verify(&self) {
+        self.succeed(&["verify"]);
+    }
+
+    /// Sends a command and gives the answer.
+    pub(crate) async fn send(&self, order_id: Uuid, body: &Value, key: &str, wait: bool) -> Response {
+        let url = format!("{}/v1/orders/{order_id}/commands", self.ingress.url);
+        let request = self.http.post(url).bearer_auth(&self.key).header("Idempotency-Key", key).json(body);
+        let request = if wait { request.header("Prefer", "wait=30") } else { request };
+        request.send().await.unwrap()
+    }
+
+    /// Places an order of one mug and waits until that is applied.
+    pub(crate) async fn place(&self) -> Uuid {
+        self.succeed(&["stock", "adjust", "MUG", "1", "--key", &Uuid::now_v7().to_string()]);
+        let order_id = Uuid::now_v7();
+        let lines = json!([{"sku": "MUG", "quantity": 1, "unit_price_minor": 1250}]);
+        let body = json!({"customer_id": "c-1", "currency": "EUR", "lines": lines});
+        let url = format!("{}/v1/orders/{order_id}", self.ingress.url);
+        let request = self.http.put(url).bearer_auth(&self.key).header("Prefer", "wait=30").json(&body);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status(), StatusCode::CREATED, "{}", answer.text().await.unwrap());
+        order_id
+    }
+
+    /// The order's version, 0 before it exists.
+    pub(crate) async fn version(&self, order_id: Uuid) -> u64 {
+        let order = self.read(&format!("/v1/orders/{order_id}")).await;
+        order.get("version").and_then(Value::as_u64).unwrap_or(0)
+    }
+
+    /// All its events, oldest first.
+    pub(crate) async fn events(&self, order_id: Uuid) -> Vec<Value> {
+        let mut events = Vec::new();
+        let mut next = Some(format!("/v1/orders/{order_id}/events?limit=200"));
+        while let Some(path) = next {
+            let page = self.read(&path).await;
+            events.extend(page["events"].as_array().unwrap().iter().cloned());
+            next = page["next"].as_str().map(str::to_owned);
+        }
+        events
+    }
+
+    pub(crate) async fn read(&self, path: &str) -> Value {
+        let request: RequestBuilder = self.http.get(format!("{}{path}", self.dashboard.url));
+        request.bearer_auth(&self.key).send().await.unwrap().json().await.unwrap()
+    }
+}
+
+/// Before there are roles.
+struct Setup<'a> {
+    env: &'a TestEnv,
+}
+
+impl Setup<'_> {
+    fn succeed(&self, args: &[&str]) -> String {
+        success(orderly(self.env, args).output().unwrap())
+    }
+}
+
+/// One role, running.
+pub(crate) struct Role {
+    name: &'static str,
+    child: Child,
+    pub(crate) url: String,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Role {
+    /// Starts it on a free port, and returns once it listens.
+    pub(crate) fn start(env: &TestEnv, name: &'static str) -> Self {
+        let mut child = orderly(env, &[name, "--http-addr", "127.0.0.1:0", "--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let stderr = BufReader::new(child.stderr.take().unwrap());
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (listening, heard) = mpsc::channel();
+        let kept = Arc::clone(&log);
+        thread::spawn(move || {
+            for line in stderr.lines().map_while(Result::ok) {
+                let entry: Value = serde_json::from_str(&line).unwrap_or_default();
+                if let Some(address) = entry["address"].as_str() {
+                    // The test may have ended.
+                    listening.send(format!("http://{address}")).ok();
+                }
+                kept.lock().unwrap().push(line);
+            }
+        });
+        let url = heard.recv_timeout(LIMIT).unwrap_or_else(|_| {
+            panic!("{name} does not listen: {:#?}", log.lock().unwrap());
+        });
+        Self { name, child, url, log }
+    }
+
+    /// Waits until it says that it is ready.
+    pub(crate) async fn ready(&self, http: &Client) {
+        let url = format!("{}/readyz", self.url);
+        let ready = async || http.get(&url).send().await.is_ok_and(|answer| answer.status().is_success());
+        until(&format!("{} is ready", self.name), ready).await;
+    }
+
+    /// Ends it as a crash would.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by name.
+    pub(crate) fn signal(&self, signal: &str) {
+        let status = Command::new("kill").args(["-s", signal, &self.child.id().to_string()]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Waits until it has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        let until = Instant::now() + LIMIT;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(Instant::now() < until, "{} did not end: {:#?}", self.name, self.log.lock().unwrap());
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
+impl Drop for Role {
+    fn drop(&mut self) {
+        // It may have ended already.
+        self.child.kill().ok();
+        self.child.wait().ok();
+        if thread::panicking() {
+            eprintln!("--- {} ---\n{}", self.name, self.log.lock().unwrap().join("\n"));
+        }
+    }
+}
+
+/// The program, with the servers of this test and nothing of the developer's own settings.
+pub(crate) fn orderly(env: &TestEnv, args: &[&str]) -> Command {
+    let mut command = bare(args);
+    command.env("ORDERLY_DATABASE_URL", &env.database_url).env("ORDERLY_AMQP_URL", &env.amqp_url);
+    command
+}
+
+/// The program without any settings.
+pub(crate) fn bare(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_orderly"));
+    for (name, _) in std::env::vars().filter(|(name, _)| name.starts_with("ORDERLY_")) {
+        command.env_remove(name);
+    }
+    command.args(args).env("ORDERLY_DATA_DIR", "/nonexistent");
+    command
+}
+
+/// stdout of a program that must have succeeded.
+pub(crate) fn success(output: Output) -> String {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    let stdout = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{}\n{stdout}\n{stderr}", output.status);
+    stdout
+}
+
+/// Waits for a fact, with a limit.
+pub(crate) async fn until(what: &str, mut fact: impl AsyncFnMut() -> bool) {
+    let limit = Instant::now() + LIMIT;
+    while !fact().await {
+        assert!(Instant::now() < limit, "not within {} s: {what}", LIMIT.as_secs());
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+}
+
+/// The sample that ships with this crate.
+pub(crate) fn sample() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/retail-sample.csv")
+}
