@@ -103,6 +103,7 @@ async fn a_command_that_five_processes_died_of_is_parked_and_its_neighbours_are_
         world.deliver_and_drop(1).await;
     }
     let hash = Fingerprint(Sha256::digest(deadly.encode()).into());
+    world
         .sql(&format!(
             "insert into attempts (attempt_id, envelope_hash, owner)
              select gen_random_uuid(), decode('{hash}', 'hex'), 'dead' from generate_series(1, 5)"
