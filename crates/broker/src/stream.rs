@@ -115,9 +115,10 @@ impl StreamReader {
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
         let link = Arc::clone(self.channel.link());
         loop {
-            if let Some(acker) = &self.unacked {
-                acknowledge(&link, acker).await?;
-                self.unacked = None;
+            // Taken out first: an ack is queued by its first poll, and a second one would be refused, so a read that is
+            // dropped here must not ack again.
+            if let Some(acker) = self.unacked.take() {
+                acknowledge(&link, &acker).await?;
             }
             let item = tokio::select! {
                 biased;

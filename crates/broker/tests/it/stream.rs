@@ -1,5 +1,6 @@
 //! A stream is read from any offset on, without a gap and without a repetition.
 
+use futures_util::FutureExt;
 use orderly_broker::{
     Confirm, Connection, Message, Resumed, StreamMessage, StreamOffset, StreamReader,
 };
@@ -68,6 +69,26 @@ async fn reading_resumes_exactly_after_an_offset() {
         assert_eq!(numbers(&rest), run(seen + 2, 100));
         assert_eq!(rest[0], all[usize::try_from(seen).unwrap() + 1]);
     }
+}
+
+#[tokio::test]
+async fn a_read_given_up_midway_costs_nothing() {
+    let broker = Broker::with_shard().await;
+    let connection = broker.connect("stream").await;
+    publish(&connection, 1..=100).await;
+    let mut reader = connection
+        .read_stream(names::EVENTS_STREAM, StreamOffset::First, FEW)
+        .await
+        .unwrap();
+    let mut all = Vec::new();
+    while all.len() < 99 {
+        // Polled once and dropped: also in the middle of an ack.
+        if let Some(next) = reader.next().now_or_never() {
+            all.push(next.expect("the stream is there").unwrap());
+        }
+        all.extend(read(&mut reader, 1).await);
+    }
+    assert_eq!(numbers(&all[..99]), run(1, 99));
 }
 
 #[tokio::test]
