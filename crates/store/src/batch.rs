@@ -4,12 +4,13 @@
 //! shards, so two batches can only wait for each other in one direction.
 
 mod read;
+mod row;
 mod write;
 
 use sqlx::{Postgres, Transaction};
 
 pub use read::{Known, LoadedOrder};
-pub use write::{
+pub use row::{
     Conflict, DeadLetter, NewEvent, NewOutcome, OrderWrite, Parked, ParkedReason, StockWriteRow,
     Writes,
 };

@@ -1,170 +1,15 @@
 //! What a batch leaves behind: one statement per table, each over arrays, so that the number of round trips does not
 //! grow with the batch.
 
-use orderly_domain::{CommandId, OrderId, ProducerId, Sku, StockLevel, StockMovement, Version};
-use orderly_protocol::{Fingerprint, Outcome, RecordedEvent, RejectionBody, Timestamp};
+use orderly_domain::{OrderId, StockMovement, Version};
 
 use super::BatchTransaction;
+use super::row::{
+    Conflict, DeadLetter, NewEvent, NewOutcome, OrderWrite, Parked, StockWriteRow, Writes,
+};
 use crate::StoreError;
 use crate::cell::from_version;
 use crate::store::bounded;
-
-/// Everything one batch writes.
-#[derive(Clone, Debug, Default)]
-pub struct Writes {
-    /// Final outcomes, in the order they were decided.
-    pub outcomes: Vec<NewOutcome>,
-    /// Events, in the order they happened.
-    pub events: Vec<NewEvent>,
-    /// Every changed order once, as it is after the batch.
-    pub orders: Vec<OrderWrite>,
-    /// Every changed stock level once, as it is after the batch.
-    pub stock: Vec<StockWriteRow>,
-    /// The stock ledger: what each event moved.
-    pub movements: Vec<(OrderId, Version, StockMovement)>,
-    /// Reuses of command ids.
-    pub conflicts: Vec<Conflict>,
-    /// Commands that join a lane, in order.
-    pub parked: Vec<Parked>,
-    /// What cannot be read, or names no order.
-    pub dead_letters: Vec<DeadLetter>,
-}
-
-/// What became of a command.
-#[derive(Clone, Debug)]
-pub struct NewOutcome {
-    /// Which command.
-    pub command_id: CommandId,
-    /// For which order.
-    pub order_id: OrderId,
-    /// Whose.
-    pub producer: ProducerId,
-    /// `place`, `pay` …
-    pub action_type: String,
-    /// Of its request.
-    pub fingerprint: Fingerprint,
-    /// Final.
-    pub outcome: Outcome,
-    /// The version it made, or was decided against.
-    pub version: Version,
-    /// Why not applied.
-    pub rejection: Option<RejectionBody>,
-    /// When the ingress took it.
-    pub accepted_at: Timestamp,
-}
-
-/// An event, with the delivery in whose transaction it is written.
-#[derive(Clone, Debug)]
-pub struct NewEvent {
-    /// The event.
-    pub event: RecordedEvent,
-    /// The command id of the delivery: a redelivery publishes its events again by this.
-    pub delivery_id: CommandId,
-}
-
-/// An order after the batch.
-#[derive(Clone, Debug)]
-pub struct OrderWrite {
-    /// Which.
-    pub order_id: OrderId,
-    /// The version the batch loaded; 0 for a new order.
-    pub loaded: Version,
-    /// The version it leaves.
-    pub version: Version,
-    /// Where it stands.
-    pub status: &'static str,
-    /// Whether it is held.
-    pub held: bool,
-    /// The shop's own id of the customer.
-    pub customer_id: String,
-    /// Of its amounts.
-    pub currency: String,
-    /// Minor units.
-    pub total_minor: i64,
-    /// Minor units.
-    pub captured_minor: i64,
-    /// Minor units.
-    pub refunded_minor: i64,
-    /// Minor units.
-    pub refund_pending_minor: i64,
-    /// The whole of it, as JSON.
-    pub state: String,
-}
-
-/// A stock level after the batch.
-#[derive(Clone, Debug)]
-pub struct StockWriteRow {
-    /// Which.
-    pub sku: Sku,
-    /// Its level.
-    pub level: StockLevel,
-}
-
-/// A command whose id belongs to another request.
-#[derive(Clone, Debug)]
-pub struct Conflict {
-    /// The id.
-    pub command_id: CommandId,
-    /// Of the request that was not applied.
-    pub fingerprint: Fingerprint,
-    /// The order it names.
-    pub order_id: OrderId,
-    /// Whose.
-    pub producer: ProducerId,
-    /// `place`, `pay` …
-    pub action_type: String,
-    /// When the ingress took it.
-    pub accepted_at: Timestamp,
-}
-
-/// A command that joins its order's lane.
-#[derive(Clone, Debug)]
-pub struct Parked {
-    /// Whose lane.
-    pub order_id: OrderId,
-    /// Its place in the lane.
-    pub position: i64,
-    /// Why the lane begins, when this command is its head.
-    pub reason: Option<ParkedReason>,
-    /// Which command.
-    pub command_id: CommandId,
-    /// Whose.
-    pub producer: ProducerId,
-    /// `place`, `pay` …, as the envelope says.
-    pub action_type: String,
-    /// Of its request.
-    pub fingerprint: Fingerprint,
-    /// The bytes as they came.
-    pub envelope: Vec<u8>,
-    /// When the ingress took it.
-    pub accepted_at: Timestamp,
-}
-
-/// Why a lane begins.
-#[derive(Clone, Debug)]
-pub struct ParkedReason {
-    /// A stable code.
-    pub code: &'static str,
-    /// A sentence for a person.
-    pub detail: String,
-}
-
-/// Bytes that cannot be read, or name no order.
-#[derive(Clone, Debug)]
-pub struct DeadLetter {
-    /// SHA-256 of the bytes.
-    pub body_hash: [u8; 32],
-    /// The bytes as they came.
-    pub body: Vec<u8>,
-    /// The message's headers, as JSON.
-    pub headers: String,
-    /// A stable code.
-    pub reason: &'static str,
-    /// A sentence for a person.
-    pub detail: String,
-    /// Where it came from.
-    pub shard: orderly_protocol::ShardId,
-}
 
 impl BatchTransaction {
     /// Writes everything. Outcomes come first: if another shard wrote one of their ids meanwhile, the violation of
@@ -224,7 +69,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("commands", outcomes.len(), inserted.rows_affected())
+        StoreError::expect_rows("commands", outcomes.len(), inserted.rows_affected())
     }
 
     async fn insert_events(&mut self, events: &[NewEvent]) -> Result<(), StoreError> {
@@ -256,7 +101,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("events", events.len(), inserted.rows_affected())
+        StoreError::expect_rows("events", events.len(), inserted.rows_affected())
     }
 
     async fn insert_orders(&mut self, orders: &[&OrderWrite]) -> Result<(), StoreError> {
@@ -289,7 +134,7 @@ impl BatchTransaction {
         )
         .execute(&mut *self.transaction))
         .await?;
-        expect_rows("orders", orders.len(), inserted.rows_affected())
+        StoreError::expect_rows("orders", orders.len(), inserted.rows_affected())
     }
 
     /// Optimistic as well: an order that is not at the version the batch loaded is a fault, not a lost update.
@@ -326,7 +171,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("orders", orders.len(), updated.rows_affected())
+        StoreError::expect_rows("orders", orders.len(), updated.rows_affected())
     }
 
     /// The rows are locked since [`Self::lock_stock`].
@@ -348,7 +193,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("stock", stock.len(), updated.rows_affected())
+        StoreError::expect_rows("stock", stock.len(), updated.rows_affected())
     }
 
     async fn insert_movements(
@@ -373,7 +218,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("stock_movements", movements.len(), inserted.rows_affected())
+        StoreError::expect_rows("stock_movements", movements.len(), inserted.rows_affected())
     }
 
     /// A redelivery finds the same conflict again: recorded once.
@@ -395,7 +240,7 @@ impl BatchTransaction {
                 &column(conflicts, |c| c.fingerprint.0.to_vec()),
                 &column(conflicts, |c| c.order_id.0),
                 &column(conflicts, |c| c.producer.0),
-                &column(conflicts, |c| c.action_type.clone()),
+                &column(conflicts, |c| storable(&c.action_type)),
                 &column(conflicts, |c| c.accepted_at),
                 self.at,
             )
@@ -420,13 +265,13 @@ impl BatchTransaction {
              from unnest($1::uuid[], $2::text[], $3::text[]) as t (order_id, reason, detail)",
                 &column(&begun, |(order_id, _)| order_id.0),
                 &column(&begun, |(_, reason)| reason.code.to_owned()),
-                &column(&begun, |(_, reason)| reason.detail.clone()),
+                &column(&begun, |(_, reason)| storable(&reason.detail)),
                 self.at,
             )
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("lanes", begun.len(), lanes.rows_affected())?;
+        StoreError::expect_rows("lanes", begun.len(), lanes.rows_affected())?;
         let entries = bounded(
             sqlx::query!(
             "insert into lane_entries (order_id, position, command_id, producer, type, fingerprint,
@@ -442,7 +287,7 @@ impl BatchTransaction {
             &column(parked, |p| p.position),
             &column(parked, |p| p.command_id.0),
             &column(parked, |p| p.producer.0),
-            &column(parked, |p| p.action_type.clone()),
+            &column(parked, |p| storable(&p.action_type)),
             &column(parked, |p| p.fingerprint.0.to_vec()),
             &column(parked, |p| p.envelope.clone()),
             &column(parked, |p| p.accepted_at),
@@ -451,7 +296,7 @@ impl BatchTransaction {
             .execute(&mut *self.transaction),
         )
         .await?;
-        expect_rows("lane_entries", parked.len(), entries.rows_affected())
+        StoreError::expect_rows("lane_entries", parked.len(), entries.rows_affected())
     }
 
     /// A redelivery is the same dead letter: recorded once.
@@ -471,9 +316,9 @@ impl BatchTransaction {
              on conflict on constraint dead_letters_once do nothing",
                 &column(letters, |l| l.body_hash.to_vec()),
                 &column(letters, |l| l.body.clone()),
-                &column(letters, |l| l.headers.clone()),
+                &column(letters, |l| l.headers.replace(r"\u0000", r"\ufffd")),
                 &column(letters, |l| l.reason.to_owned()),
-                &column(letters, |l| l.detail.clone()),
+                &column(letters, |l| storable(&l.detail)),
                 &column(letters, |l| l.shard.generation),
                 &column(letters, |l| l.shard.shard),
                 self.at,
@@ -490,16 +335,8 @@ fn column<Row, Cell>(rows: &[Row], cell: impl Fn(&Row) -> Cell) -> Vec<Cell> {
     rows.iter().map(cell).collect()
 }
 
-/// A statement that touched another number of rows than it was given broke an invariant: nothing of it may stay.
-fn expect_rows(table: &'static str, expected: usize, actual: u64) -> Result<(), StoreError> {
-    let expected = expected as u64;
-    if actual == expected {
-        Ok(())
-    } else {
-        Err(StoreError::RowCount {
-            table,
-            expected,
-            actual,
-        })
-    }
+/// Postgres keeps every character in a text but NUL (in `jsonb` not even escaped). What cannot be applied has to be kept
+/// whatever it says, or it would come back for ever; its bytes stay exact beside these words.
+fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

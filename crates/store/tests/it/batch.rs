@@ -386,6 +386,46 @@ async fn a_redelivered_conflict_or_dead_letter_is_recorded_once() {
     assert_eq!(database.store.dead_letters().await.unwrap(), 1);
 }
 
+#[tokio::test]
+async fn a_nul_character_keeps_nothing_from_being_parked() {
+    let database = Database::fresh().await;
+    let (store, fence, _) = worker(&database).await;
+    let mut batch = begin(&store, &fence).await;
+    let at = batch.at;
+    let reason = ParkedReason {
+        code: "unknown_type",
+        detail: "no command \0".to_owned(),
+    };
+    let writes = Writes {
+        parked: vec![Parked {
+            action_type: "fly\0".to_owned(),
+            ..parked(1, 1, Some(reason), at)
+        }],
+        conflicts: vec![Conflict {
+            command_id: command(2),
+            fingerprint: Fingerprint([2; 32]),
+            order_id: ORDER,
+            producer: ProducerId(Uuid::from_u128(7)),
+            action_type: "\0".to_owned(),
+            accepted_at: at,
+        }],
+        dead_letters: vec![DeadLetter {
+            body_hash: [5; 32],
+            body: b"\0".to_vec(),
+            headers: r#"{"x": "\u0000"}"#.to_owned(),
+            reason: "unreadable",
+            detail: "\0".to_owned(),
+            shard: SHARD,
+        }],
+        ..Writes::default()
+    };
+    batch.write(&writes).await.unwrap();
+    batch.commit().await.unwrap();
+    let kept = database.store.parked(command(1)).await.unwrap().unwrap();
+    assert_eq!(kept.action_type, "fly\u{fffd}");
+    assert_eq!(database.store.dead_letters().await.unwrap(), 1);
+}
+
 /// Statements that are prepared while the tables are small keep their plan as the tables grow: it must not be a scan.
 #[tokio::test]
 async fn batches_on_small_tables_scan_no_table() {
