@@ -3,33 +3,33 @@
 /// Which command, without its data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ActionKind {
-    /// See [`Action::Place`].
+    /// See [`crate::Action::Place`].
     Place,
-    /// See [`Action::Amend`].
+    /// See [`crate::Action::Amend`].
     Amend,
-    /// See [`Action::SetAddress`].
+    /// See [`crate::Action::SetAddress`].
     SetAddress,
-    /// See [`Action::Annotate`].
+    /// See [`crate::Action::Annotate`].
     Annotate,
-    /// See [`Action::Hold`].
+    /// See [`crate::Action::Hold`].
     Hold,
-    /// See [`Action::Release`].
+    /// See [`crate::Action::Release`].
     Release,
-    /// See [`Action::Pay`].
+    /// See [`crate::Action::Pay`].
     Pay,
-    /// See [`Action::RecordPayment`].
+    /// See [`crate::Action::RecordPayment`].
     RecordPayment,
-    /// See [`Action::Ship`].
+    /// See [`crate::Action::Ship`].
     Ship,
-    /// See [`Action::Deliver`].
+    /// See [`crate::Action::Deliver`].
     Deliver,
-    /// See [`Action::Cancel`].
+    /// See [`crate::Action::Cancel`].
     Cancel,
-    /// See [`Action::Refund`].
+    /// See [`crate::Action::Refund`].
     Refund,
-    /// See [`Action::RecordRefund`].
+    /// See [`crate::Action::RecordRefund`].
     RecordRefund,
-    /// See [`Action::Return`].
+    /// See [`crate::Action::Return`].
     Return,
 }
 

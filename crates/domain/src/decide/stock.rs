@@ -14,10 +14,9 @@ pub(super) fn faults(
 ) -> Result<Vec<Fault>, SkuNotLoaded> {
     let (mut unknown, mut short) = (Vec::new(), Vec::new());
     for movement in movements {
-        let line = line_of(action, &movement.sku);
         match stock.level(&movement.sku)? {
-            None => unknown.push((line, unknown_sku(line, &movement.sku))),
-            Some(level) => short.extend(shortage(line, level, movement).map(|fault| (line, fault))),
+            None => unknown.push(unknown_sku(action, &movement.sku)),
+            Some(level) => short.extend(shortage(action, level, movement)),
         }
     }
     let mut faults = if unknown.is_empty() { short } else { unknown };
@@ -25,28 +24,40 @@ pub(super) fn faults(
     Ok(faults.into_iter().map(|(_, fault)| fault).collect())
 }
 
-/// The first line of the command that names the SKU.
-fn line_of(action: &Action, sku: &Sku) -> Option<usize> {
-    action.skus().position(|named| named == sku)
+/// A fault, and the first line of the command that names its SKU, if the command names SKUs.
+type FaultAtLine = (Option<usize>, Fault);
+
+fn at_line(
+    action: &Action,
+    sku: &Sku,
+    member: &str,
+    code: RejectionCode,
+    detail: String,
+) -> FaultAtLine {
+    let line = action.skus().position(|named| named == sku);
+    let pointer = line.map_or_else(String::new, |line| format!("/lines/{line}/{member}"));
+    (line, Fault::new(pointer, code, detail))
 }
 
-fn pointer(line: Option<usize>, member: &str) -> String {
-    line.map_or_else(String::new, |line| format!("/lines/{line}/{member}"))
-}
-
-fn unknown_sku(line: Option<usize>, sku: &Sku) -> Fault {
+fn unknown_sku(action: &Action, sku: &Sku) -> FaultAtLine {
     let detail = format!("No stock is kept under SKU {sku}.");
-    Fault::new(pointer(line, "sku"), RejectionCode::UnknownSku, detail)
+    at_line(action, sku, "sku", RejectionCode::UnknownSku, detail)
 }
 
 /// A fault if the movement would break 0 <= reserved <= `on_hand` <= [`MAX_AMOUNT_MINOR`].
-fn shortage(line: Option<usize>, level: StockLevel, movement: &StockMovement) -> Option<Fault> {
+fn shortage(action: &Action, level: StockLevel, movement: &StockMovement) -> Option<FaultAtLine> {
     let sku = &movement.sku;
     let on_hand = level.on_hand.saturating_add(movement.on_hand);
     let reserved = level.reserved.saturating_add(movement.reserved);
     if on_hand > MAX_AMOUNT_MINOR {
         let detail = format!("{on_hand} pieces of SKU {sku} are more than stock can count.");
-        return Some(Fault::new("", RejectionCode::InvalidQuantity, detail));
+        return Some(at_line(
+            action,
+            sku,
+            "quantity",
+            RejectionCode::InvalidQuantity,
+            detail,
+        ));
     }
     if 0 <= reserved && reserved <= on_hand {
         return None;
@@ -58,8 +69,10 @@ fn shortage(line: Option<usize>, level: StockLevel, movement: &StockMovement) ->
         let StockLevel { on_hand, reserved } = level;
         format!("SKU {sku} has {on_hand} on hand and {reserved} reserved, less than the order has.")
     };
-    Some(Fault::new(
-        pointer(line, "quantity"),
+    Some(at_line(
+        action,
+        sku,
+        "quantity",
         RejectionCode::InsufficientStock,
         detail,
     ))

@@ -1,10 +1,15 @@
 //! The words that every test speaks: `given(events).when(action).then(event)` or `.rejected(code)`.
 
+mod commands;
+mod events;
+
+pub(crate) use commands::*;
+pub(crate) use events::*;
+
 use orderly_domain::{
-    Action, Address, Amend, Annotate, Cancel, Command, CommandId, Currency, Decision, Event, Hold,
-    LineQuantity, NewLine, Order, OrderId, Pay, PaymentId, PaymentResult, Place, RecordPayment,
-    RecordRefund, RefundId, RefundOrder, RefundResult, Rejection, RejectionCode, Return,
-    SetAddress, Ship, Sku, StockLevel, StockLevels, Version, decide, evolve, movements,
+    Action, Command, CommandId, Decision, Event, LineQuantity, NewLine, Order, OrderId, PaymentId,
+    RefundId, Rejection, RejectionCode, Sku, StockLevel, StockLevels, Version, decide, evolve,
+    movements,
 };
 use uuid::Uuid;
 
@@ -156,214 +161,10 @@ pub(crate) fn line(line: u32, quantity: i64) -> LineQuantity {
     LineQuantity { line, quantity }
 }
 
-// Commands.
-
-pub(crate) fn place(lines: &[NewLine]) -> Action {
-    Action::Place(Place {
-        customer_id: "customer".to_owned(),
-        currency: Currency::new("EUR").unwrap(),
-        lines: lines.to_vec(),
-        note: None,
-    })
-}
-
-pub(crate) fn amend(lines: &[NewLine]) -> Action {
-    Action::Amend(Amend {
-        lines: lines.to_vec(),
-    })
-}
-
-pub(crate) fn address() -> Address {
-    Address {
-        name: "Ada Byron".to_owned(),
-        street: vec!["12 St James's Square".to_owned()],
-        city: "London".to_owned(),
-        region: None,
-        postal_code: Some("SW1Y 4JH".to_owned()),
-        country: "GB".to_owned(),
-    }
-}
-
-pub(crate) fn set_address() -> Action {
-    Action::SetAddress(SetAddress { address: address() })
-}
-
-pub(crate) fn annotate(key: &str, value: &str) -> Action {
-    Action::Annotate(Annotate {
-        key: key.to_owned(),
-        value: value.to_owned(),
-    })
-}
-
-pub(crate) fn hold() -> Action {
-    Action::Hold(Hold {
-        reason: "fraud check".to_owned(),
-    })
-}
-
-pub(crate) fn pay() -> Action {
-    Action::Pay(Pay {
-        method: "card".to_owned(),
-    })
-}
-
-pub(crate) fn record_payment(payment: u128, result: PaymentResult, amount_minor: i64) -> Action {
-    let reference = "gateway-1".to_owned();
-    Action::RecordPayment(RecordPayment {
-        payment_id: payment_id(payment),
-        result,
-        amount_minor,
-        reference,
-    })
-}
-
-pub(crate) fn ship(lines: &[LineQuantity]) -> Action {
-    let (carrier, tracking) = ("post".to_owned(), "T1".to_owned());
-    Action::Ship(Ship {
-        lines: Some(lines.to_vec()),
-        carrier,
-        tracking,
-    })
-}
-
-pub(crate) fn ship_all() -> Action {
-    let (carrier, tracking) = ("post".to_owned(), "T1".to_owned());
-    Action::Ship(Ship {
-        lines: None,
-        carrier,
-        tracking,
-    })
-}
-
-pub(crate) fn cancel() -> Action {
-    Action::Cancel(Cancel {
-        reason: "changed my mind".to_owned(),
-    })
-}
-
-pub(crate) fn refund(amount_minor: i64) -> Action {
-    Action::Refund(RefundOrder {
-        amount_minor,
-        reason: "scratched".to_owned(),
-    })
-}
-
-pub(crate) fn record_refund(refund: u128, result: RefundResult) -> Action {
-    Action::RecordRefund(RecordRefund {
-        refund_id: refund_id(refund),
-        result,
-    })
-}
-
-pub(crate) fn return_lines(lines: &[LineQuantity]) -> Action {
-    Action::Return(Return {
-        lines: lines.to_vec(),
-    })
-}
-
-// Events, as these commands make them.
-
-pub(crate) fn placed(lines: &[NewLine]) -> Event {
-    Event::Placed {
-        customer_id: "customer".to_owned(),
-        currency: Currency::new("EUR").unwrap(),
-        lines: lines.to_vec(),
-        note: None,
-    }
-}
-
-pub(crate) fn held() -> Event {
-    Event::Held {
-        reason: "fraud check".to_owned(),
-    }
-}
-
-pub(crate) fn payment_requested(payment: u128, amount_minor: i64) -> Event {
-    let method = "card".to_owned();
-    Event::PaymentRequested {
-        payment_id: payment_id(payment),
-        amount_minor,
-        method,
-    }
-}
-
-pub(crate) fn authorized(payment: u128, amount_minor: i64) -> Event {
-    Event::PaymentAuthorized {
-        payment_id: payment_id(payment),
-        amount_minor,
-        reference: "gateway-1".to_owned(),
-        effect: None,
-    }
-}
-
-pub(crate) fn captured(payment: u128, amount_minor: i64) -> Event {
-    Event::PaymentCaptured {
-        payment_id: payment_id(payment),
-        amount_minor,
-        reference: "gateway-1".to_owned(),
-        effect: None,
-    }
-}
-
-pub(crate) fn declined(payment: u128) -> Event {
-    let reference = "gateway-1".to_owned();
-    Event::PaymentDeclined {
-        payment_id: payment_id(payment),
-        reference,
-    }
-}
-
-pub(crate) fn shipped(lines: &[LineQuantity]) -> Event {
-    let (carrier, tracking) = ("post".to_owned(), "T1".to_owned());
-    Event::Shipped {
-        lines: lines.to_vec(),
-        carrier,
-        tracking,
-    }
-}
-
-pub(crate) fn cancelled() -> Event {
-    Event::Cancelled {
-        reason: "changed my mind".to_owned(),
-        effect: None,
-    }
-}
-
-pub(crate) fn refund_requested(refund: u128, payment: u128, amount_minor: i64) -> Event {
-    Event::RefundRequested {
-        refund_id: refund_id(refund),
-        payment_id: payment_id(payment),
-        amount_minor,
-        reason: "scratched".to_owned(),
-    }
-}
-
-pub(crate) fn returned(lines: &[LineQuantity]) -> Event {
-    Event::Returned {
-        lines: lines.to_vec(),
-    }
-}
-
 pub(crate) fn payment_id(n: u128) -> PaymentId {
     PaymentId(Uuid::from_u128(n))
 }
 
 pub(crate) fn refund_id(n: u128) -> RefundId {
     RefundId(Uuid::from_u128(n))
-}
-
-/// Events that lead to an order of 4 apples at 250, paid with payment 1.
-pub(crate) fn paid_order() -> Vec<Event> {
-    vec![
-        placed(&[new_line("apple", 4, 250)]),
-        payment_requested(1, 1_000),
-        captured(1, 1_000),
-    ]
-}
-
-/// The same, shipped whole.
-pub(crate) fn shipped_order() -> Vec<Event> {
-    let mut events = paid_order();
-    events.push(shipped(&[line(1, 4)]));
-    events
 }
