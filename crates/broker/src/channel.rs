@@ -1,4 +1,4 @@
-//! One channel, and the only way it ends: `channel.close` before anything that lives on it is dropped.
+//! One channel, and the only way it ends: `channel.close`.
 
 use std::sync::Arc;
 
@@ -13,10 +13,6 @@ use crate::{
 const SUCCESS: u16 = 200;
 
 /// A channel that closes itself when dropped.
-///
-/// Invariant: a struct that holds a `lapin::Consumer` declares its `Channel` before it, so that the channel's drop runs first.
-/// lapin's consumer sends `basic.cancel` when dropped while it is active, and a cancel with unacked deliveries lets the
-/// next consumer overtake them (RABBITMQ: quorum queues requeue only at channel close).
 pub(crate) struct Channel {
     client: lapin::Channel,
     link: Arc<Link>,
@@ -59,13 +55,17 @@ impl Channel {
         let close = self.client.close(SUCCESS, reason.into());
         self.link.call("close a channel", CLOSE_LIMIT, close).await
     }
+
+    /// Tells the broker to close the channel, without waiting. The first poll of lapin's close queues the frame and marks every consumer
+    /// of the channel as ending, so that none of them sends `basic.cancel` when it is dropped. It needs no task and no
+    /// runtime: it works while a panic unwinds. A channel that has ended already answers with an error, which is fine.
+    pub(crate) fn end(&self) {
+        drop(self.client.close(SUCCESS, "dropped".into()).now_or_never());
+    }
 }
 
 impl Drop for Channel {
     fn drop(&mut self) {
-        // The first poll of a close queues the frame and marks every consumer of the channel as ending, so that none
-        // of them sends `basic.cancel` when it is dropped next. It needs no task and no runtime: it works while a
-        // panic unwinds. A channel that is closed already answers with an error, which is fine.
-        drop(self.client.close(SUCCESS, "dropped".into()).now_or_never());
+        self.end();
     }
 }

@@ -18,6 +18,7 @@ mod channel;
 mod command_publisher;
 mod config;
 mod connection;
+mod consumer;
 mod delivery;
 mod error;
 mod link;

@@ -9,6 +9,8 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 
+use orderly_protocol::names;
+
 use crate::{
     channel::Channel,
     error::{BrokerError, PublishUnknown},
@@ -18,6 +20,9 @@ use crate::{
 
 /// Messages of a window that may await their confirm at once: the rate no longer rises beyond some 100 (measured).
 const WINDOW: usize = 128;
+
+/// Metric label of a publish without a confirm, beside those of [`Confirm::as_str`].
+const UNKNOWN: &str = "unknown";
 
 /// A publisher on channels of its own.
 ///
@@ -75,11 +80,35 @@ impl Publisher {
         routing_key: &str,
         message: &Message,
     ) -> Result<Confirm, PublishUnknown> {
+        let confirm = self.attempt_mandatory(exchange, routing_key, message).await;
+        count(
+            confirm.as_ref().map_or(UNKNOWN, |confirm| confirm.as_str()),
+            1,
+        );
+        confirm
+    }
+
+    /// [`Publisher::publish_mandatory`] of nothing, to see what the broker says. Not counted: it is no message.
+    pub(crate) async fn probe(
+        &mut self,
+        exchange: &str,
+        routing_key: &str,
+    ) -> Result<Confirm, PublishUnknown> {
+        let probe = Message::transient("", names::JSON_TYPE);
+        self.attempt_mandatory(exchange, routing_key, &probe).await
+    }
+
+    async fn attempt_mandatory(
+        &mut self,
+        exchange: &str,
+        routing_key: &str,
+        message: &Message,
+    ) -> Result<Confirm, PublishUnknown> {
+        let attempt = Attempt::begin(self.confirmed.link());
         let options = BasicPublishOptions {
             mandatory: true,
             ..Default::default()
         };
-        let attempt = Attempt::begin(self.confirmed.link());
         let outcome = attempt.run(async {
             let publish = self.confirmed.client().basic_publish(
                 exchange.into(),
@@ -97,13 +126,12 @@ impl Publisher {
             Confirmation::NotRequested => return Err(attempt.unknown(BrokerError::NotConfirmed)),
         };
         attempt.decided();
-        count(confirm.as_str(), 1);
         Ok(confirm)
     }
 
     /// Publishes many messages, in order, several at a time, and waits for all their confirms. Answers with the
-    /// indexes of those that were refused. A message that no queue is bound for is gone without a trace: this is for copies of what is stored
-    /// elsewhere.
+    /// indexes of those that were refused. A message that no queue is bound for is gone without a trace: this is for
+    /// copies of what is stored elsewhere.
     ///
     /// # Errors
     /// The outcome of some is unknown, and the connection is lost.
@@ -118,7 +146,10 @@ impl Publisher {
         let mut refused = Vec::new();
         for (start, window) in (0..).step_by(WINDOW).zip(messages.chunks(WINDOW)) {
             let attempt = Attempt::begin(self.confirmed.link());
-            let answers = attempt.run(self.send_window(exchange, window)).await?;
+            let answers = attempt
+                .run(self.send_window(exchange, window))
+                .await
+                .inspect_err(|_| count(UNKNOWN, window.len()))?;
             attempt.decided();
             let nacks = (start..)
                 .zip(&answers)
@@ -219,7 +250,6 @@ impl Attempt {
     }
 
     fn unknown(&self, error: BrokerError) -> PublishUnknown {
-        count("unknown", 1);
         self.link.fail(error.clone());
         PublishUnknown(error)
     }

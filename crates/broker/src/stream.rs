@@ -3,15 +3,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use futures_util::StreamExt;
 use lapin::{
-    Acker, Consumer,
-    options::{BasicAckOptions, BasicConsumeOptions, BasicQosOptions},
+    Acker,
+    options::BasicAckOptions,
     types::{AMQPValue, FieldTable},
 };
 
 use crate::{
     channel::Channel,
+    consumer::Consumer,
     delivery::unsigned,
     error::BrokerError,
     link::{Link, RPC_LIMIT},
@@ -58,8 +58,6 @@ pub struct StreamMessage {
 
 /// A reader of one stream, in order from its offset on.
 pub struct StreamReader {
-    /// Before the consumer: see the invariant of [`Channel`].
-    channel: Channel,
     consumer: Consumer,
     /// The message that was handed out last: asking for the next one gives its credit back.
     unacked: Option<Acker>,
@@ -75,22 +73,16 @@ impl StreamReader {
         from: StreamOffset,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
-        let client = channel.client();
-        // Streams refuse a consumer without a prefetch (406).
-        let qos = client.basic_qos(prefetch, BasicQosOptions::default());
-        channel.call("set the prefetch", qos).await?;
         let mut arguments = FieldTable::default();
         arguments.insert(OFFSET.into(), from.argument());
-        let options = BasicConsumeOptions::default();
-        let consume = client.basic_consume(stream.into(), "".into(), options, arguments);
-        let consumer = channel.call("read a stream", consume).await?;
+        // Streams refuse a consumer without a prefetch (406).
+        let consumer = Consumer::start_with_prefetch(channel, stream, prefetch, arguments).await?;
         let from = if let StreamOffset::At(offset) = from {
             offset
         } else {
             0
         };
         Ok(Self {
-            channel,
             consumer,
             unacked: None,
             from,
@@ -113,25 +105,24 @@ impl StreamReader {
     }
 
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
-        let link = Arc::clone(self.channel.link());
+        const ACTION: &str = "read a stream";
+        let link = Arc::clone(self.consumer.channel().link());
         loop {
             // Taken out first: an ack is queued by its first poll, and a second one would be refused, so a read that is
             // dropped here must not ack again.
             if let Some(acker) = self.unacked.take() {
                 acknowledge(&link, &acker).await?;
             }
-            let item = tokio::select! {
-                biased;
-                () = link.lost().cancelled() => {
-                    return Err(BrokerError::Lost { action: "read a stream" });
-                }
-                item = self.consumer.next() => item,
-            };
-            let Some(delivery) = item else {
+            let arrival = self
+                .consumer
+                .next()
+                .await
+                .ok_or(BrokerError::Lost { action: ACTION })?;
+            let Some(delivery) = arrival else {
                 return Ok(None);
             };
             let delivery = delivery.map_err(|error| BrokerError::Failed {
-                action: "read a stream",
+                action: ACTION,
                 source: error.into(),
             })?;
             let headers = delivery.properties.headers().clone().unwrap_or_default();

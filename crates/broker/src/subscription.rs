@@ -1,15 +1,11 @@
 //! Consuming a queue in order. Owns the rule that a subscription ends only by `channel.close` or with its connection,
 //! and that nothing of a dead one is processed.
 
-use futures_util::{FutureExt, StreamExt};
-use lapin::{
-    Consumer,
-    options::{BasicConsumeOptions, BasicQosOptions},
-    types::FieldTable,
-};
+use lapin::types::FieldTable;
 
 use crate::{
     channel::Channel,
+    consumer::{Arrival, Consumer},
     delivery::Delivery,
     error::{BrokerError, ClientError},
 };
@@ -21,8 +17,6 @@ use crate::{
 /// consumer would get later messages while the earlier ones are still held here (measured on 3.10.8 and 4.0.5; RabbitMQ docs,
 /// "Queues", message ordering).
 pub struct ShardSubscription {
-    /// Before the consumer: see the invariant of [`Channel`].
-    channel: Channel,
     consumer: Consumer,
     over: Option<Over>,
 }
@@ -41,18 +35,9 @@ impl ShardSubscription {
         queue: &str,
         prefetch: u16,
     ) -> Result<Self, BrokerError> {
-        let client = channel.client();
-        let qos = client.basic_qos(prefetch, BasicQosOptions::default());
-        channel.call("set the prefetch", qos).await?;
-        let consume = client.basic_consume(
-            queue.into(),
-            "".into(),
-            BasicConsumeOptions::default(),
-            FieldTable::default(),
-        );
-        let consumer = channel.call("consume a queue", consume).await?;
+        let arguments = FieldTable::default();
+        let consumer = Consumer::start_with_prefetch(channel, queue, prefetch, arguments).await?;
         Ok(Self {
-            channel,
             consumer,
             over: None,
         })
@@ -69,18 +54,14 @@ impl ShardSubscription {
     /// # Cancel safety
     /// Safe: no delivery is lost if the future is dropped.
     pub async fn next(&mut self) -> Result<Option<Delivery>, BrokerError> {
-        let link = self.channel.link().clone();
         while self.over.is_none() {
-            let item = tokio::select! {
-                biased;
-                () = link.lost().cancelled() => {
-                    self.end(None);
-                    break;
+            match self.consumer.next().await {
+                Some(arrival) => {
+                    if let Some(delivery) = self.receive(arrival) {
+                        return Ok(Some(delivery));
+                    }
                 }
-                item = self.consumer.next() => item,
-            };
-            if let Some(delivery) = self.receive(item) {
-                return Ok(Some(delivery));
+                None => self.end(None),
             }
         }
         match &self.over {
@@ -92,11 +73,11 @@ impl ShardSubscription {
     /// A delivery that has already arrived. Never waits; `None` also when the subscription is over, which
     /// [`ShardSubscription::next`] then tells.
     pub fn try_next(&mut self) -> Option<Delivery> {
-        if self.over.is_some() || self.channel.link().is_lost() {
+        if self.over.is_some() || self.consumer.channel().link().is_lost() {
             return None;
         }
-        let item = self.consumer.next().now_or_never()?;
-        self.receive(item)
+        let arrival = self.consumer.next_arrived()?;
+        self.receive(arrival)
     }
 
     /// Hand-over: ends the subscription and waits until the broker has taken back what was not acknowledged. The next consumer
@@ -109,18 +90,17 @@ impl ShardSubscription {
     /// # Cancel safety
     /// If the future is dropped after its first poll, the close is under way all the same.
     pub async fn close(self) -> Result<(), BrokerError> {
-        self.channel.close("hand-over").await
+        self.consumer.channel().close("hand-over").await
     }
 
     /// Makes a delivery of what lapin gave, or notes how the subscription ended.
-    fn receive(
-        &mut self,
-        item: Option<lapin::Result<lapin::message::Delivery>>,
-    ) -> Option<Delivery> {
-        match item {
+    fn receive(&mut self, arrival: Arrival) -> Option<Delivery> {
+        match arrival {
             // What lapin still holds of a channel that died is delivered to somebody else already.
             Some(Ok(delivery)) if delivery.acker.poisoned() => self.end(None),
-            Some(Ok(delivery)) => return Some(Delivery::new(delivery, self.channel.link())),
+            Some(Ok(delivery)) => {
+                return Some(Delivery::new(delivery, self.consumer.channel().link()));
+            }
             Some(Err(error)) => self.end(Some(error.into())),
             None => self.over = Some(Over::Cancelled),
         }
@@ -138,7 +118,7 @@ impl ShardSubscription {
             },
             None => BrokerError::Lost { action: ACTION },
         };
-        self.channel.link().fail(error.clone());
+        self.consumer.channel().link().fail(error.clone());
         self.over = Some(Over::Failed(error));
     }
 }

@@ -31,10 +31,10 @@ const PAYMENT_EVENTS: [&str; 5] = [
 ];
 
 /// How much of the stream of status events is kept; whichever limit is met first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventLog {
     /// As RabbitMQ writes it: `7D`, `12h`.
-    pub max_age: &'static str,
+    pub max_age: String,
     /// Bytes on disk.
     pub max_bytes: u64,
 }
@@ -43,7 +43,7 @@ impl Default for EventLog {
     /// 7 days: a dashboard that was away for a long weekend resumes. 10 GB: some 20 million events.
     fn default() -> Self {
         Self {
-            max_age: "7D",
+            max_age: "7D".to_owned(),
             max_bytes: 10_000_000_000,
         }
     }
@@ -97,7 +97,7 @@ pub async fn declare_shared(connection: &Connection, log: EventLog) -> Result<()
         .exchange(names::EVENTS_EXCHANGE, ExchangeKind::Topic)
         .await?;
     setup
-        .queue(names::EVENTS_STREAM, stream_arguments(log))
+        .queue(names::EVENTS_STREAM, stream_arguments(&log))
         .await?;
     setup
         .queue(names::PAYMENTS_QUEUE, ordered_queue_arguments())
@@ -316,10 +316,10 @@ fn shard_arguments(max_length: u32) -> FieldTable {
     arguments
 }
 
-fn stream_arguments(log: EventLog) -> FieldTable {
+fn stream_arguments(log: &EventLog) -> FieldTable {
     let mut arguments = FieldTable::default();
     arguments.insert("x-queue-type".into(), text("stream"));
-    arguments.insert("x-max-age".into(), text(log.max_age));
+    arguments.insert("x-max-age".into(), text(&log.max_age));
     let bytes = i64::try_from(log.max_bytes).unwrap_or(i64::MAX);
     arguments.insert("x-max-length-bytes".into(), bytes.into());
     arguments

@@ -8,11 +8,8 @@ use tokio_util::task::TaskTracker;
 
 use super::{Layout, Shared, shard::ShardSet};
 use crate::{
-    backoff::Backoff,
-    config::BrokerConfig,
-    connection::Connection,
-    error::BrokerError,
-    message::{Confirm, Message},
+    backoff::Backoff, config::BrokerConfig, connection::Connection, error::BrokerError,
+    message::Confirm,
 };
 
 /// A connection that lasted this long begins the pauses anew.
@@ -120,12 +117,9 @@ async fn finished(shared: &Shared, tasks: &TaskTracker) {
 /// draws that notice before commands are risked: they would all end unknown.
 async fn connect(config: &BrokerConfig, was_blocked: bool) -> Result<Connection, BrokerError> {
     let connection = Connection::open(config).await?;
-    let probe = Message::transient("", names::JSON_TYPE);
     let mut publisher = connection.publisher().await?;
-    let confirm = publisher
-        .publish_mandatory(names::COMMANDS_EXCHANGE, PROBE_KEY, &probe)
-        .await;
-    match confirm.map_err(|unknown| unknown.0)? {
+    let probed = publisher.probe(names::COMMANDS_EXCHANGE, PROBE_KEY).await;
+    match probed.map_err(|unknown| unknown.0)? {
         Confirm::Returned => {}
         Confirm::Stored | Confirm::Refused => tracing::warn!("a queue is bound by the probe's key"),
     }

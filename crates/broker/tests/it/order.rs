@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use lapin::options::QueueDeleteOptions;
 use orderly_broker::{BrokerConfig, BrokerError, Connection, ShardSubscription};
 
 use crate::{
@@ -121,7 +122,7 @@ async fn a_closed_subscription_hands_over_at_exactly_the_next() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_subscription_hands_over_in_order() {
     for _ in 0..5 {
         let mut scene = Scene::set().await;
@@ -131,7 +132,7 @@ async fn a_dropped_subscription_hands_over_in_order() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_panic_that_unwinds_hands_over_in_order() {
     for _ in 0..5 {
         let mut scene = Scene::set().await;
@@ -146,7 +147,7 @@ async fn a_panic_that_unwinds_hands_over_in_order() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_connection_and_subscription_hand_over_in_order() {
     let mut scene = Scene::set().await;
     drop(scene.a);
@@ -229,7 +230,7 @@ async fn a_deleted_queue_ends_the_subscription() {
     let broker = Broker::with_shard().await;
     let mut a = Consumer::start(&broker.config("a")).await;
     let raw = broker.raw_channel().await;
-    raw.queue_delete(SHARD.queue().into(), Default::default())
+    raw.queue_delete(SHARD.queue().into(), QueueDeleteOptions::default())
         .await
         .unwrap();
     assert!(
@@ -246,20 +247,28 @@ async fn a_deleted_queue_ends_the_subscription() {
 async fn the_server_ending_a_connection_is_noticed_with_its_reason() {
     let broker = Broker::with_shard().await;
     let mut a = Consumer::start(&broker.config("a")).await;
+    let idle = broker.connect("idle").await;
     broker.close_connections("maintenance").await;
-    let ended = tokio::time::timeout(PATIENCE, a.subscription.next())
-        .await
-        .unwrap();
-    assert!(ended.is_err());
-    assert!(a.connection.lost().is_cancelled());
-    let Some(BrokerError::Failed { source, .. }) = a.connection.lost_reason() else {
-        panic!("{:?}", a.connection.lost_reason());
-    };
-    assert_eq!(
-        source.reply_code(),
-        Some(320),
-        "connection forced: {source}"
+    assert!(
+        tokio::time::timeout(PATIENCE, a.subscription.next())
+            .await
+            .unwrap()
+            .is_err()
     );
+    for connection in [&a.connection, &idle] {
+        tokio::time::timeout(PATIENCE, connection.lost().cancelled())
+            .await
+            .unwrap();
+        let reason = connection.lost_reason();
+        let Some(BrokerError::Failed { source, .. }) = &reason else {
+            panic!("{reason:?}")
+        };
+        assert_eq!(
+            source.reply_code(),
+            Some(320),
+            "connection forced: {source}"
+        );
+    }
 }
 
 #[tokio::test]

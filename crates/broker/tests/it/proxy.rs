@@ -144,7 +144,13 @@ async fn forward(
                     return;
                 }
             }
-            _ => return,
+            _ => {
+                if record.is_none() && state.silent.load(Ordering::SeqCst) {
+                    // That the broker has hung up is not told either.
+                    cut.cancelled().await;
+                }
+                return;
+            }
         }
     }
 }

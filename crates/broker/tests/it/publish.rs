@@ -247,7 +247,10 @@ async fn a_window_is_published_in_order_and_counts_what_was_refused() {
     }
     assert!(numbers.is_sorted());
     assert_eq!(numbers[..290], (0..290).collect::<Vec<_>>());
-    let refused: BTreeSet<u32> = refused.iter().map(|index| 290 + *index as u32).collect();
+    let refused: BTreeSet<u32> = refused
+        .iter()
+        .map(|index| 290 + u32::try_from(*index).unwrap())
+        .collect();
     assert_eq!(&set(0..1_000) - &refused, set(numbers));
 }
 

@@ -41,7 +41,7 @@ async fn other_arguments_are_named() {
         "{different:?}"
     );
     let shorter = EventLog {
-        max_age: "1D",
+        max_age: "1D".to_owned(),
         ..EventLog::default()
     };
     let different = topology::declare_shared(&connection, shorter).await;
