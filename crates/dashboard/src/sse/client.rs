@@ -165,15 +165,17 @@ impl Client {
                 return self.pause().await;
             }
         };
+        let mut first = true;
         while matches!(self.hub.read(self.place, 1), Found::Behind) {
             let next = timeout(CATCH_UP_SILENCE, reader.next());
             let Ok(Some(Ok(message))) = self.wait(next).await? else {
                 return self.pause().await;
             };
-            // The message of the client's place exists unless the stream was truncated past it.
-            if self.seen && self.place.offset == asked && message.offset > asked {
+            // The message of the client's place comes first, unless the stream was truncated past it.
+            if first && self.seen && message.offset > asked {
                 self.send(frame::reset(ResetReason::PastRetention)).await?;
             }
+            first = false;
             self.send_message(&message).await?;
         }
         Ok(())
