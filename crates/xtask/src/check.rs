@@ -40,7 +40,12 @@ pub(crate) fn run() -> Result<()> {
 
 fn run_tests(servers: &Servers, arguments: &[String]) -> Result<()> {
     let (name, value) = servers.test_variable();
-    let mut command = cargo::cargo(&["test", "--workspace"]);
+    let mut command = cargo::cargo(&["test"]);
+    let chosen =
+        |argument: &String| argument.starts_with("-p") || argument.starts_with("--package");
+    if !arguments.iter().any(chosen) {
+        command.arg("--workspace");
+    }
     cargo::run(command.args(arguments).env(name, value))
 }
 

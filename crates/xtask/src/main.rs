@@ -19,7 +19,7 @@ const USAGE: &str = "\
 usage: cargo xtask COMMAND
 
   dev [ARGUMENTS]   install what is missing, build in release, run `orderly dev ARGUMENTS`
-  test [ARGUMENTS]  install what is missing, run `cargo test --workspace ARGUMENTS` on private servers
+  test [ARGUMENTS]  install what is missing, run `cargo test ARGUMENTS` on private servers
   check             everything that CI asks for: fmt, directions, clippy, SQL data, docs, tests
   sqlx [--check]    make the offline data of the SQL macros (.sqlx) anew, or say whether it is fresh
   directions        say whether the crates depend on each other as they should
