@@ -61,8 +61,6 @@ pub struct StreamReader {
     consumer: Consumer,
     /// The message that was handed out last: asking for the next one gives its credit back.
     unacked: Option<Acker>,
-    /// The broker delivers whole chunks, which may begin before the offset that was asked for.
-    from: u64,
     over: bool,
 }
 
@@ -77,15 +75,9 @@ impl StreamReader {
         arguments.insert(OFFSET.into(), from.argument());
         // Streams refuse a consumer without a prefetch (406).
         let consumer = Consumer::start_with_prefetch(channel, stream, prefetch, arguments).await?;
-        let from = if let StreamOffset::At(offset) = from {
-            offset
-        } else {
-            0
-        };
         Ok(Self {
             consumer,
             unacked: None,
-            from,
             over: false,
         })
     }
@@ -107,36 +99,35 @@ impl StreamReader {
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
         const ACTION: &str = "read a stream";
         let link = Arc::clone(self.consumer.channel().link());
-        loop {
-            // Taken out first: an ack is queued by its first poll, and a second one would be refused, so a read that is
-            // dropped here must not ack again.
-            if let Some(acker) = self.unacked.take() {
-                acknowledge(&link, &acker).await?;
-            }
-            let arrival = self
-                .consumer
-                .next()
-                .await
-                .ok_or(BrokerError::Lost { action: ACTION })?;
-            let Some(delivery) = arrival else {
-                return Ok(None);
-            };
-            let delivery = delivery.map_err(|error| BrokerError::Failed {
-                action: ACTION,
-                source: error.into(),
-            })?;
-            let headers = delivery.properties.headers().clone().unwrap_or_default();
-            let offset = unsigned(&headers, OFFSET).ok_or(BrokerError::NoOffset)?;
-            self.unacked = Some(delivery.acker);
-            if offset >= self.from {
-                let content_type = delivery.properties.content_type().as_ref();
-                return Ok(Some(StreamMessage {
-                    offset,
-                    body: delivery.data.into(),
-                    content_type: content_type.map(ToString::to_string),
-                }));
-            }
+        // Taken out first: an ack is queued by its first poll, and a second one would be refused, so a read that is
+        // dropped here must not ack again.
+        if let Some(acker) = self.unacked.take() {
+            acknowledge(&link, &acker).await?;
         }
+        let arrival = self
+            .consumer
+            .next()
+            .await
+            .ok_or(BrokerError::Lost { action: ACTION })?;
+        let Some(delivery) = arrival else {
+            return Ok(None);
+        };
+        let delivery = delivery.map_err(|error| BrokerError::Failed {
+            action: ACTION,
+            source: error.into(),
+        })?;
+        let headers = delivery.properties.headers().clone().unwrap_or_default();
+        let offset = unsigned(&headers, OFFSET).ok_or(BrokerError::NoOffset)?;
+        self.unacked = Some(delivery.acker);
+        Ok(Some(StreamMessage {
+            offset,
+            body: delivery.data.into(),
+            content_type: delivery
+                .properties
+                .content_type()
+                .as_ref()
+                .map(ToString::to_string),
+        }))
     }
 }
 
