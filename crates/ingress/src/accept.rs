@@ -2,29 +2,26 @@
 //!
 //! Up to the publish nothing here touches the database; only a replay, or a wait, looks there for its outcome.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::http::HeaderValue;
 use axum::http::header::LOCATION;
 use axum::response::Response;
 use orderly_broker::PublishError;
-use orderly_http::{ProblemResponse, Traceparent};
+use orderly_http::{IdempotencyKey, ProblemResponse, Traceparent};
 use orderly_protocol::receipt::Receipt;
 use orderly_protocol::serde_json::value::to_raw_value;
 use orderly_protocol::time::OffsetDateTime;
-use orderly_protocol::{Envelope, Outcome, Problem, ProblemCode, Reply, Timestamp};
+use orderly_protocol::{Envelope, Problem, ProblemCode, Timestamp};
 
 use crate::Ingress;
-use crate::answer::{Accepted, replayed};
-use crate::header::{IdempotencyKey, Wait};
+use crate::answer::{Acceptance, replayed};
 use crate::key_cache::Known;
 use crate::reuse::reused;
-use crate::standing::{DatabaseAway, Standing, look_up};
+use crate::standing::Standing;
 use crate::submission::{Identity, Submission};
+use crate::wait::{look, standing_within};
 use crate::waiter::Waiter;
-
-/// How often a wait that expects no reply looks: a few reads by primary key a second for each that waits.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
 
 /// Seconds after which a refused command may be sent again: shards drain by thousands a second, and a connection to the
 /// broker is reopened within seconds.
@@ -110,7 +107,7 @@ fn sign(
     submission: &Submission,
     identity: Identity,
     accepted_at: Timestamp,
-) -> Result<Accepted, ProblemResponse> {
+) -> Result<Acceptance, ProblemResponse> {
     let Identity {
         command_id,
         order_id,
@@ -131,7 +128,7 @@ fn sign(
             let detail = "the server is starting; the command was not accepted";
             ProblemResponse::new(ProblemCode::NotReady, detail).retry_after(RETRY_AFTER)
         })?;
-    Ok(Accepted {
+    Ok(Acceptance {
         route: submission.route,
         identity,
         action_type: submission.action.name(),
@@ -144,7 +141,7 @@ fn sign(
 async fn publish(
     ingress: &Ingress,
     submission: &Submission,
-    accepted: &Accepted,
+    accepted: &Acceptance,
     waiting: Option<&Waiting>,
 ) -> Result<(), ProblemResponse> {
     let envelope = Envelope {
@@ -221,55 +218,6 @@ fn outcome_unknown(identity: Identity) -> ProblemResponse {
     ProblemResponse::from(problem)
         .retry_after(RETRY_AFTER)
         .with_header(LOCATION, location)
-}
-
-/// Where the command stands when its outcome is known, the wait is over, or this process stops, whichever comes first.
-async fn standing_within(
-    ingress: &Ingress,
-    identity: Identity,
-    waiter: Option<Waiter>,
-    wait: Wait,
-) -> Standing {
-    let decided = async {
-        match waiter {
-            Some(mut waiter) => from_reply(ingress, identity, waiter.reply().await).await,
-            None => poll(ingress, identity).await,
-        }
-    };
-    tokio::select! {
-        standing = decided => standing,
-        // The reply may have been lost, or the command parked.
-        () = tokio::time::sleep(wait.duration()) => look(ingress, identity).await,
-        () = ingress.stopping().cancelled() => look(ingress, identity).await,
-    }
-}
-
-/// A reply says why a command was not applied by a code alone; the rest is in its record.
-async fn from_reply(ingress: &Ingress, identity: Identity, reply: Reply) -> Standing {
-    if reply.outcome != Outcome::Applied && reply.fingerprint == identity.fingerprint {
-        if let recorded @ Standing::Decided(_) = look(ingress, identity).await {
-            return recorded;
-        }
-    }
-    Standing::Decided(reply.into())
-}
-
-async fn poll(ingress: &Ingress, identity: Identity) -> Standing {
-    loop {
-        let standing = look(ingress, identity).await;
-        if !matches!(standing, Standing::Queued) {
-            return standing;
-        }
-        tokio::time::sleep(LOOK_EVERY).await;
-    }
-}
-
-/// Without the database an accepted command is simply queued: that much is certain.
-async fn look(ingress: &Ingress, identity: Identity) -> Standing {
-    match look_up(ingress.store(), identity.command_id).await {
-        Ok(record) => record.into(),
-        Err(DatabaseAway) => Standing::Queued,
-    }
 }
 
 fn name_span(identity: Identity) {

@@ -24,7 +24,7 @@ const LOOK_AFTER_PARKED: u32 = 60;
 
 /// An accepted command, as its answers name it.
 #[derive(Clone, Debug)]
-pub(crate) struct Accepted {
+pub(crate) struct Acceptance {
     pub(crate) route: Route,
     pub(crate) identity: Identity,
     pub(crate) action_type: &'static str,
@@ -32,7 +32,7 @@ pub(crate) struct Accepted {
     pub(crate) receipt: String,
 }
 
-impl Accepted {
+impl Acceptance {
     /// 202 with where the command stands.
     pub(crate) fn standing(&self, standing: Standing) -> Result<Response, ProblemResponse> {
         self.check_owner(&standing)?;

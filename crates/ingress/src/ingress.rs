@@ -100,7 +100,6 @@ impl Ingress {
     }
 
     /// The routes.
-    #[must_use]
     pub fn router(&self) -> Router {
         Router::new()
             .route("/v1/orders", post(orders::place))

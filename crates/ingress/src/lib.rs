@@ -21,6 +21,7 @@ mod reply;
 mod reuse;
 mod standing;
 mod submission;
+mod wait;
 mod waiter;
 
 pub use ingress::{Ingress, IngressOptions};

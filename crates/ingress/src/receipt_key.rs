@@ -102,6 +102,14 @@ impl ReceiptKeys {
             .clone()
     }
 
+    fn replace(&self, keys: Vec<[u8; 32]>) {
+        *self
+            .inner
+            .keys
+            .write()
+            .unwrap_or_else(PoisonError::into_inner) = keys;
+    }
+
     async fn keep_fresh(&self, check: &Check) {
         loop {
             self.refresh().await;
@@ -122,15 +130,9 @@ impl ReceiptKeys {
         let read = tokio::time::timeout(READ_TIMEOUT, self.inner.store.receipt_keys()).await;
         *last_read = Some(Instant::now());
         match read {
-            Ok(Ok(keys)) => {
-                *self
-                    .inner
-                    .keys
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner) = keys
-            }
+            Ok(Ok(keys)) => self.replace(keys),
             Ok(Err(error)) => {
-                tracing::warn!(error = &error as &dyn Error, "cannot read the receipt keys")
+                tracing::warn!(error = &error as &dyn Error, "cannot read the receipt keys");
             }
             Err(_) => tracing::warn!("reading the receipt keys took too long"),
         }

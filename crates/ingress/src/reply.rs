@@ -61,7 +61,7 @@ async fn supervise(
                 connection.close().await;
             }
             Err(error) => {
-                tracing::warn!(error = &error as &dyn Error, "cannot open the reply queue")
+                tracing::warn!(error = &error as &dyn Error, "cannot open the reply queue");
             }
         }
         tokio::time::sleep(backoff.next_pause()).await;

@@ -3,13 +3,22 @@
 use axum::http::HeaderMap;
 use axum::http::header::IF_MATCH;
 use orderly_domain::Version;
+use orderly_http::ProblemResponse;
 
-use super::{HeaderFault, single};
+use super::invalid;
 
-pub(super) fn read(headers: &HeaderMap) -> Result<Option<Version>, HeaderFault> {
-    let text = single(headers, &IF_MATCH).map_err(|()| HeaderFault::IfMatch)?;
-    text.map(|text| parse(text).ok_or(HeaderFault::IfMatch))
-        .transpose()
+pub(super) fn read(headers: &HeaderMap) -> Result<Option<Version>, ProblemResponse> {
+    let mut values = headers.get_all(IF_MATCH).iter();
+    let Some(value) = values.next() else {
+        return Ok(None);
+    };
+    let text = value.to_str().ok().filter(|_| values.next().is_none());
+    match text.and_then(|text| parse(text.trim())) {
+        Some(version) => Ok(Some(version)),
+        None => Err(invalid(
+            "If-Match must be one strong entity tag of an order, as \"v7\"",
+        )),
+    }
 }
 
 /// One strong tag in the one form in which we write it. `*`, weak tags and lists ask for something else.
