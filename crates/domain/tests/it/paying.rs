@@ -2,7 +2,8 @@
 
 use orderly_domain::limits::PAYMENTS;
 use orderly_domain::{
-    Event, PaymentId, PaymentResult, PaymentStatus, RejectionCode, Status, allowed_commands,
+    Event, MAX_AMOUNT_MINOR, PaymentId, PaymentResult, PaymentStatus, RejectionCode, Status,
+    allowed_commands,
 };
 
 use crate::scenario::{
@@ -105,6 +106,20 @@ fn another_amount_than_asked_for_is_not_a_capture() {
     given(&pending())
         .when(record_payment(1, PaymentResult::Authorized, 999))
         .applied();
+}
+
+#[test]
+fn an_amount_that_no_gateway_can_mean_is_refused() {
+    for result in [
+        PaymentResult::Authorized,
+        PaymentResult::Captured,
+        PaymentResult::Declined,
+    ] {
+        for amount in [-1, MAX_AMOUNT_MINOR + 1] {
+            let when = given(&pending()).when(record_payment(1, result, amount));
+            when.rejected(RejectionCode::InvalidAmount);
+        }
+    }
 }
 
 #[test]

@@ -144,6 +144,16 @@ fn when_everything_came_back_the_order_is_returned() {
 }
 
 #[test]
+fn an_order_is_returned_when_each_line_is() {
+    let mut events = two_lines();
+    events.push(shipped(&[line(1, 4), line(2, 2)]));
+    let after = given(&events).when(return_lines(&[line(1, 4)])).applied().1;
+    assert_eq!(after.order().status, Status::Shipped);
+    let after = after.when(return_lines(&[line(2, 2)])).applied().1;
+    assert_eq!(after.order().status, Status::Returned);
+}
+
+#[test]
 fn no_more_comes_back_than_left() {
     let mut events = shipped_order();
     events.push(returned(&[line(1, 3)]));

@@ -208,6 +208,19 @@ fn check_order(order: &Order) {
         );
         assert!(line.shipped <= line.quantity, "{line:?}");
     }
+    let all_shipped = order.lines.iter().all(|line| line.shipped == line.quantity);
+    let all_returned = order
+        .lines
+        .iter()
+        .all(|line| line.returned == line.quantity);
+    let none_shipped = order.lines.iter().all(|line| line.shipped == 0);
+    let goods_fit = match order.status {
+        Status::Placed | Status::PaymentPending | Status::Paid | Status::Cancelled => none_shipped,
+        Status::PartiallyShipped => !none_shipped && !all_shipped,
+        Status::Shipped | Status::Delivered => all_shipped && !all_returned,
+        Status::Returned => all_returned,
+    };
+    assert!(goods_fit, "{:?} with {:?}", order.status, order.lines);
     assert!(
         !(order.status.is_final() && order.held()),
         "a final order is not held"
