@@ -7,15 +7,13 @@
 use lapin::{
     ExchangeKind,
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
+    types::FieldTable,
 };
 use orderly_protocol::{ShardId, names};
 
 use crate::{connection::Connection, error::BrokerError};
 
-/// Redeliveries before the broker drops a message. Absent means 20 on RabbitMQ 4 (the message is gone silently), -1 means
-/// "drop at the first redelivery" on 3.10; this means never, on both.
-const DELIVERY_LIMIT: i64 = 2_000_000_000;
+mod arguments;
 
 /// Messages in a shard's queue before the broker refuses more, unless configured otherwise. A message holds up to 128
 /// commands: at 100,000 messages the shard is minutes to hours behind, and its producers must be told.
@@ -97,10 +95,10 @@ pub async fn declare_shared(connection: &Connection, log: EventLog) -> Result<()
         .exchange(names::EVENTS_EXCHANGE, ExchangeKind::Topic)
         .await?;
     setup
-        .queue(names::EVENTS_STREAM, stream_arguments(&log))
+        .queue(names::EVENTS_STREAM, arguments::stream(&log))
         .await?;
     setup
-        .queue(names::PAYMENTS_QUEUE, ordered_queue_arguments())
+        .queue(names::PAYMENTS_QUEUE, arguments::ordered_queue())
         .await?;
     for event in PAYMENT_EVENTS {
         let key = format!("order.{event}.*");
@@ -125,7 +123,7 @@ pub async fn declare_generation(
     for shard in 0..shard_count {
         let shard = ShardId { generation, shard };
         setup
-            .queue(&shard.queue(), shard_arguments(max_length))
+            .queue(&shard.queue(), arguments::shard_queue(max_length))
             .await?;
         setup
             .bind(
@@ -294,37 +292,4 @@ fn refused(object: &str, source: BrokerError) -> TopologyError {
     } else {
         TopologyError::Broker { object, source }
     }
-}
-
-/// A quorum queue that keeps its order for one consumer at a time and never drops what was redelivered.
-fn ordered_queue_arguments() -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("quorum"));
-    arguments.insert("x-single-active-consumer".into(), true.into());
-    arguments.insert("x-delivery-limit".into(), DELIVERY_LIMIT.into());
-    // Leaders spread over the nodes of a cluster instead of gathering on the one that declares.
-    arguments.insert("x-queue-leader-locator".into(), text("balanced"));
-    arguments
-}
-
-/// As [`ordered_queue_arguments`], and full at some length: its producers are refused, nothing is dropped. No dead-letter
-/// exchange: the next command of the order would run past the dead one.
-fn shard_arguments(max_length: u32) -> FieldTable {
-    let mut arguments = ordered_queue_arguments();
-    arguments.insert("x-max-length".into(), i64::from(max_length).into());
-    arguments.insert("x-overflow".into(), text("reject-publish"));
-    arguments
-}
-
-fn stream_arguments(log: &EventLog) -> FieldTable {
-    let mut arguments = FieldTable::default();
-    arguments.insert("x-queue-type".into(), text("stream"));
-    arguments.insert("x-max-age".into(), text(&log.max_age));
-    let bytes = i64::try_from(log.max_bytes).unwrap_or(i64::MAX);
-    arguments.insert("x-max-length-bytes".into(), bytes.into());
-    arguments
-}
-
-fn text(value: &str) -> AMQPValue {
-    AMQPValue::LongString(value.into())
 }

@@ -122,8 +122,8 @@ async fn a_blocked_broker_is_not_published_to() {
         tokio::time::sleep(Duration::from_millis(1)).await;
     }
     assert!(
-        (1..=40).contains(&load.unknown()),
-        "what was in flight: {}",
+        load.unknown() <= 40,
+        "only what was in flight: {}",
         load.unknown()
     );
 
