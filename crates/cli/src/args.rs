@@ -4,8 +4,8 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
-        commands::CommandsArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs, stock::StockArgs,
-        topology::TopologyArgs,
+        commands::CommandsArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
+        stock::StockArgs, topology::TopologyArgs,
     },
     dev::DevArgs,
     import::ImportArgs,
@@ -35,7 +35,13 @@ Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 4 authentication, 5 not foun
 )]
 pub(crate) struct Args {
     /// Form of the data on stdout
-    #[arg(short, long, value_name = "FORM", global = true, default_value = "table")]
+    #[arg(
+        short,
+        long,
+        value_name = "FORM",
+        global = true,
+        default_value = "table"
+    )]
     pub(crate) output: Format,
     #[command(subcommand)]
     pub(crate) command: Command,

@@ -72,15 +72,28 @@ impl<'a> Call<'a> {
     }
 
     pub(crate) fn post(path: &'a str, body: &'a Value) -> Self {
-        Self { body: Some(body), ..Self::new(Method::POST, path) }
+        Self {
+            body: Some(body),
+            ..Self::new(Method::POST, path)
+        }
     }
 
     pub(crate) fn put(path: &'a str, body: &'a Value) -> Self {
-        Self { body: Some(body), ..Self::new(Method::PUT, path) }
+        Self {
+            body: Some(body),
+            ..Self::new(Method::PUT, path)
+        }
     }
 
     fn new(method: Method, path: &'a str) -> Self {
-        Self { method, path, body: None, idempotency_key: None, wait_seconds: None, expected_version: None }
+        Self {
+            method,
+            path,
+            body: None,
+            idempotency_key: None,
+            wait_seconds: None,
+            expected_version: None,
+        }
     }
 
     /// Makes a repetition safe.
@@ -126,8 +139,14 @@ impl Client {
 
     /// Asks once.
     pub(crate) async fn send(&self, call: &Call<'_>) -> Result<Answer, ClientError> {
-        let base = if call.is_for_ingress() { &self.urls.ingress } else { &self.urls.dashboard };
-        let url = base.join(call.path).map_err(|_| ClientError::Path(call.path.to_owned()))?;
+        let base = if call.is_for_ingress() {
+            &self.urls.ingress
+        } else {
+            &self.urls.dashboard
+        };
+        let url = base
+            .join(call.path)
+            .map_err(|_| ClientError::Path(call.path.to_owned()))?;
         let mut request = self
             .http
             .request(call.method.clone(), url)
@@ -163,9 +182,15 @@ impl Client {
                 Ok(answer) => (answer.asks_for_patience(), answer.retry_after),
                 Err(error) => (error.is_passing(), None),
             };
-            let pause = (again && call.repeatable()).then(|| backoff.next(asked)).flatten();
+            let pause = (again && call.repeatable())
+                .then(|| backoff.next(asked))
+                .flatten();
             let Some(pause) = pause else { return result };
-            if token.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            if token
+                .run_until_cancelled(tokio::time::sleep(pause))
+                .await
+                .is_none()
+            {
                 return result;
             }
         }
@@ -178,26 +203,55 @@ impl Client {
 
     /// Opens the live stream of status events, from now on.
     pub(crate) async fn events(&self) -> Result<EventReader, ClientError> {
-        let url = self.urls.dashboard.join("/v1/events").expect("a constant path fits every base");
-        let request = self.http.get(url).bearer_auth(&self.key).header(header::ACCEPT, "text/event-stream");
+        let url = self
+            .urls
+            .dashboard
+            .join("/v1/events")
+            .expect("a constant path fits every base");
+        let request = self
+            .http
+            .get(url)
+            .bearer_auth(&self.key)
+            .header(header::ACCEPT, "text/event-stream");
         let response = request.send().await.map_err(ClientError::Unreachable)?;
         if response.status().is_success() {
             return Ok(EventReader::new(response));
         }
-        Answer::read(response).await?.success().and(Err(ClientError::Unreadable))
+        Answer::read(response)
+            .await?
+            .success()
+            .and(Err(ClientError::Unreadable))
     }
 }
 
 impl Answer {
     async fn read(response: reqwest::Response) -> Result<Self, ClientError> {
         let status = response.status().as_u16();
-        let text = |name: &str| response.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let text = |name: &str| {
+            response
+                .headers()
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let replayed = text("Idempotent-Replayed").is_some_and(|value| value == "true");
         let location = text("Location");
-        let retry_after = text("Retry-After").and_then(|value| value.parse().ok()).map(Duration::from_secs);
+        let retry_after = text("Retry-After")
+            .and_then(|value| value.parse().ok())
+            .map(Duration::from_secs);
         let bytes = response.bytes().await.map_err(ClientError::Unreachable)?;
-        let body = if bytes.is_empty() { Value::Null } else { json(&bytes, status)? };
-        Ok(Self { status, replayed, location, retry_after, body })
+        let body = if bytes.is_empty() {
+            Value::Null
+        } else {
+            json(&bytes, status)?
+        };
+        Ok(Self {
+            status,
+            replayed,
+            location,
+            retry_after,
+            body,
+        })
     }
 
     /// 429 and the statuses of a server, or of a proxy before it, that cannot answer now.

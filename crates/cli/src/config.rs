@@ -48,14 +48,27 @@ impl Settings {
     /// For every other command: also the file that `orderly dev` wrote.
     pub(crate) fn for_command() -> Self {
         let environment: HashMap<String, String> = std::env::vars().collect();
-        let directory = environment.get("ORDERLY_DATA_DIR").map_or(DATA_DIR, String::as_str);
+        let directory = environment
+            .get("ORDERLY_DATA_DIR")
+            .map_or(DATA_DIR, String::as_str);
         let path = Path::new(directory).join("env");
-        let dev_file = std::fs::read_to_string(&path).map(|text| shell_lines(&text)).unwrap_or_default();
+        let dev_file = std::fs::read_to_string(&path)
+            .map(|text| shell_lines(&text))
+            .unwrap_or_default();
         Self::new(environment, path.display().to_string(), dev_file)
     }
 
-    fn new(environment: HashMap<String, String>, dev_path: String, dev_file: HashMap<String, String>) -> Self {
-        Self { environment, dev_file, dev_path, faults: Vec::new() }
+    fn new(
+        environment: HashMap<String, String>,
+        dev_path: String,
+        dev_file: HashMap<String, String>,
+    ) -> Self {
+        Self {
+            environment,
+            dev_file,
+            dev_path,
+            faults: Vec::new(),
+        }
     }
 
     /// A value that must be given somewhere.
@@ -117,17 +130,25 @@ impl Settings {
             return Some((flag.clone(), Origin::Flag));
         }
         // Empty means "not set": compose files and CI systems pass unset variables on as empty ones.
-        let set = |map: &HashMap<String, String>, name: &str| map.get(name).filter(|text| !text.is_empty()).cloned();
+        let set = |map: &HashMap<String, String>, name: &str| {
+            map.get(name).filter(|text| !text.is_empty()).cloned()
+        };
         let direct = set(&self.environment, name);
         let file = set(&self.environment, &format!("{name}_FILE"));
         match (direct, file) {
             (Some(_), Some(_)) => {
-                self.fault(name, Some(Origin::Environment), format!("is set beside {name}_FILE; set one of them"));
+                self.fault(
+                    name,
+                    Some(Origin::Environment),
+                    format!("is set beside {name}_FILE; set one of them"),
+                );
                 None
             }
             (Some(text), None) => Some((text, Origin::Environment)),
             (None, Some(path)) => self.read_secret(name, path),
-            (None, None) => set(&self.dev_file, name).map(|text| (text, Origin::File(self.dev_path.clone()))),
+            (None, None) => {
+                set(&self.dev_file, name).map(|text| (text, Origin::File(self.dev_path.clone())))
+            }
         }
     }
 
@@ -135,20 +156,33 @@ impl Settings {
         match std::fs::read_to_string(&path) {
             Ok(text) => Some((text.trim_end().to_owned(), Origin::File(path))),
             Err(error) => {
-                self.fault(name, Some(Origin::File(path)), format!("cannot be read: {error}"));
+                self.fault(
+                    name,
+                    Some(Origin::File(path)),
+                    format!("cannot be read: {error}"),
+                );
                 None
             }
         }
     }
 
     fn fault(&mut self, name: &'static str, origin: Option<Origin>, problem: String) {
-        self.faults.push(ConfigFault { name, origin, problem });
+        self.faults.push(ConfigFault {
+            name,
+            origin,
+            problem,
+        });
     }
 }
 
 /// The flag that stands for a variable: ORDERLY_HTTP_ADDR is `--http-addr`.
 fn flag_of(name: &str) -> String {
-    format!("--{}", name.trim_start_matches("ORDERLY_").to_lowercase().replace('_', "-"))
+    format!(
+        "--{}",
+        name.trim_start_matches("ORDERLY_")
+            .to_lowercase()
+            .replace('_', "-")
+    )
 }
 
 fn list(faults: &[ConfigFault]) -> String {
@@ -158,7 +192,11 @@ fn list(faults: &[ConfigFault]) -> String {
 
 impl fmt::Display for ConfigFault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { name, origin, problem } = self;
+        let Self {
+            name,
+            origin,
+            problem,
+        } = self;
         match origin {
             None => write!(f, "{name} {problem} (give it, or {})", flag_of(name)),
             Some(Origin::Flag) => write!(f, "{} {problem}", flag_of(name)),
@@ -170,7 +208,12 @@ impl fmt::Display for ConfigFault {
 
 /// `NAME=value` and `export NAME='value'` lines; anything else is left out.
 fn shell_lines(text: &str) -> HashMap<String, String> {
-    let unquoted = |value: &str| value.trim().trim_matches(|c| c == '\'' || c == '"').to_owned();
+    let unquoted = |value: &str| {
+        value
+            .trim()
+            .trim_matches(|c| c == '\'' || c == '"')
+            .to_owned()
+    };
     text.lines()
         .filter_map(|line| line.trim().trim_start_matches("export ").split_once('='))
         .filter(|(name, _)| name.starts_with("ORDERLY_"))

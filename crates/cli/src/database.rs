@@ -13,5 +13,7 @@ pub(crate) async fn open(url: &str, name: &str) -> anyhow::Result<Store> {
         max_connections: MAX_CONNECTIONS,
         profile: SessionProfile::General,
     };
-    Store::connect(url, &options).await.context("connect to the database")
+    Store::connect(url, &options)
+        .await
+        .context("connect to the database")
 }

@@ -97,26 +97,40 @@ const LAST_PORT: u16 = 8099;
 
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<Exit> {
     let began = Instant::now();
-    let (config, logging) = config(args)?;
+    let (config, logging) = config(&args)?;
     let mut process = Process::start(logging)?;
     let listener = listen(config.http_addr).await?;
     let starting = Servers::start(&config.data_dir, config.keep, config.given.clone());
     let servers = process.lifecycle.or_signal(starting).await?;
-    let result = serve(process, &servers, listener, config, began).await;
+    let result = Box::pin(serve(process, &servers, listener, config, began)).await;
     servers.stop().await;
     result.map(|()| Exit::Ok)
 }
 
-fn config(args: DevArgs) -> anyhow::Result<(DevConfig, Logging)> {
+fn config(args: &DevArgs) -> anyhow::Result<(DevConfig, Logging)> {
     let mut settings = Settings::for_role();
     let path = |text: &str| Ok(PathBuf::from(text));
-    let data_dir = settings.or_default(args.data_dir.as_ref(), "ORDERLY_DATA_DIR", DATA_DIR.into(), path);
-    let http_addr = settings.optional(args.http_addr.as_ref(), "ORDERLY_HTTP_ADDR", parse::socket_address);
+    let data_dir = settings.or_default(
+        args.data_dir.as_ref(),
+        "ORDERLY_DATA_DIR",
+        DATA_DIR.into(),
+        path,
+    );
+    let http_addr = settings.optional(
+        args.http_addr.as_ref(),
+        "ORDERLY_HTTP_ADDR",
+        parse::socket_address,
+    );
     let mut url = |flag: &Option<String>, name, parse: fn(&str) -> Result<String, String>| {
-        flag.as_ref().and_then(|flag| settings.optional(Some(flag), name, parse))
+        flag.as_ref()
+            .and_then(|flag| settings.optional(Some(flag), name, parse))
     };
     // Flags only: a variable that is set for other commands must not move `dev` onto a database that matters.
-    let database_url = url(&args.database_url, "ORDERLY_DATABASE_URL", parse::database_url);
+    let database_url = url(
+        &args.database_url,
+        "ORDERLY_DATABASE_URL",
+        parse::database_url,
+    );
     let amqp_url = url(&args.amqp_url, "ORDERLY_AMQP_URL", parse::amqp_url);
     let sandbox = args.sandbox.look_up(&mut settings);
     let logging = args.logging.look_up(&mut settings, DEFAULT_LOG);
@@ -143,9 +157,18 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
     let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url());
-    let store = process.lifecycle.or_signal(prepare(&database_url, &amqp_url)).await?;
+    let store = process
+        .lifecycle
+        .or_signal(Box::pin(prepare(&database_url, &amqp_url)))
+        .await?;
     let key = DevKey::mint(&store).await?;
-    let env_file = EnvFile::write(&config.data_dir, &url, key.token(), &database_url, &amqp_url)?;
+    let env_file = EnvFile::write(
+        &config.data_dir,
+        &url,
+        key.token(),
+        &database_url,
+        &amqp_url,
+    )?;
     let client = client(&url, key.token())?;
     let token = process.lifecycle.token().clone();
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
@@ -157,10 +180,18 @@ async fn serve(
     let opened = process.lifecycle.or_signal(opening).await;
     let ended = match opened {
         Ok(()) => {
-            let panel = Panel { url: &url, key: key.token(), env_file: env_file.path(), demo: config.demo };
+            let panel = Panel {
+                url: &url,
+                key: key.token(),
+                env_file: env_file.path(),
+                demo: config.demo,
+            };
             panel.print(began.elapsed())?;
             if config.demo {
-                process.lifecycle.tracker().spawn(demo::traffic(client, token));
+                process
+                    .lifecycle
+                    .tracker()
+                    .spawn(demo::traffic(client, token));
             }
             process.lifecycle.supervise(Duration::ZERO).await
         }
@@ -176,9 +207,17 @@ async fn prepare(database_url: &str, amqp_url: &str) -> anyhow::Result<Store> {
     let store = database::open(database_url, "orderly dev").await?;
     store.migrate().await.context("migrate")?;
     let broker = BrokerConfig::new(amqp_url, "orderly dev");
-    let connection = Connection::open(&broker).await.context("connect to the broker")?;
-    let applied =
-        topology::apply(&store, &connection, limits::SHARDS, limits::PREFETCH.into(), SETTLE).await;
+    let connection = Connection::open(&broker)
+        .await
+        .context("connect to the broker")?;
+    let applied = topology::apply(
+        &store,
+        &connection,
+        limits::SHARDS,
+        limits::PREFETCH.into(),
+        SETTLE,
+    )
+    .await;
     connection.close().await;
     applied.map(|_| store)
 }
@@ -194,11 +233,22 @@ fn start_roles(
     role::worker::start(process, database_url, amqp_url)?;
     role::relay::start(process, database_url, amqp_url)?;
     role::payments::start(process, database_url, amqp_url, sandbox)?;
-    let store = role::store(database_url, Role::Dashboard, SessionProfile::General, HTTP_CONNECTIONS)?;
+    let store = role::store(
+        database_url,
+        Role::Dashboard,
+        SessionProfile::General,
+        HTTP_CONNECTIONS,
+    )?;
     let keyring = process.keyring(&store);
     let served = CancellationToken::new();
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
-        .merge(role::dashboard::routes(process, &store, &keyring, amqp_url, key::ENVIRONMENT))
+        .merge(role::dashboard::routes(
+            process,
+            &store,
+            &keyring,
+            amqp_url,
+            key::ENVIRONMENT,
+        ))
         .merge(process.probes());
     process.serve("http", listener, routes, served);
     Ok(())
@@ -206,7 +256,13 @@ fn start_roles(
 
 fn client(url: &str, key: &str) -> anyhow::Result<Client> {
     let base: reqwest::Url = url.parse().context("the listener's own URL")?;
-    Ok(Client::new(Urls { ingress: base.clone(), dashboard: base }, key.to_owned())?)
+    Ok(Client::new(
+        Urls {
+            ingress: base.clone(),
+            dashboard: base,
+        },
+        key.to_owned(),
+    )?)
 }
 
 async fn ready(readiness: &Readiness) -> anyhow::Result<()> {
@@ -216,7 +272,13 @@ async fn ready(readiness: &Readiness) -> anyhow::Result<()> {
         }
     };
     let limited = tokio::time::timeout(READY_LIMIT, until_ready).await;
-    limited.map_err(|_| anyhow!("not ready within {} s: {:?}", READY_LIMIT.as_secs(), readiness.not_ready()))
+    limited.map_err(|_| {
+        anyhow!(
+            "not ready within {} s: {:?}",
+            READY_LIMIT.as_secs(),
+            readiness.not_ready()
+        )
+    })
 }
 
 /// The address that was asked for, or the first free one of a few: a second `orderly dev` beside another should start.

@@ -53,9 +53,8 @@ fn of_database(error: &StoreError) -> Exit {
     match error.sqlstate() {
         // invalid_authorization_specification
         Some(state) if state.starts_with("28") => Exit::Authentication,
-        Some(_) => Exit::Failed,
         None if error.class() == FaultClass::Systemic => Exit::Unavailable,
-        None => Exit::Failed,
+        _ => Exit::Failed,
     }
 }
 

@@ -81,7 +81,10 @@ impl Lifecycle {
     }
 
     /// Prepares something, unless a signal comes first.
-    pub(crate) async fn or_signal<T>(&mut self, work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result<T> {
+    pub(crate) async fn or_signal<T>(
+        &mut self,
+        work: impl Future<Output = anyhow::Result<T>>,
+    ) -> anyhow::Result<T> {
         tokio::select! {
             done = work => done,
             () = self.signals.next() => Err(anyhow!("stopped while starting")),
@@ -95,8 +98,13 @@ impl Lifecycle {
             Some(end) = self.ended.1.recv() => Some(end.failure()),
         };
         self.drain(drain_delay).await?;
-        let late_failures = std::iter::from_fn(|| self.ended.1.try_recv().ok()).filter_map(|end| end.result.err());
-        failure.into_iter().chain(late_failures).next().map_or(Ok(()), Err)
+        let late_failures =
+            std::iter::from_fn(|| self.ended.1.try_recv().ok()).filter_map(|end| end.result.err());
+        failure
+            .into_iter()
+            .chain(late_failures)
+            .next()
+            .map_or(Ok(()), Err)
     }
 
     /// Drains at once: something else has failed.
@@ -137,7 +145,9 @@ impl End {
 }
 
 fn lock<'a>(running: &'a Mutex<BTreeSet<&'static str>>) -> MutexGuard<'a, BTreeSet<&'static str>> {
-    running.lock().expect("no code that can panic runs under this lock")
+    running
+        .lock()
+        .expect("no code that can panic runs under this lock")
 }
 
 /// SIGTERM (a platform) and SIGINT (a person).
@@ -149,7 +159,10 @@ pub(crate) struct Signals {
 impl Signals {
     pub(crate) fn new() -> anyhow::Result<Self> {
         let listen = |kind| signal(kind).context("listen for signals");
-        Ok(Self { terminate: listen(SignalKind::terminate())?, interrupt: listen(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+        })
     }
 
     /// The next one of either.

@@ -1,5 +1,10 @@
 //! `orderly`: every role and every operator command, as one program.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments of flags are help texts, which show backticks as they stand"
+)]
+
 mod args;
 mod client;
 mod command;
@@ -34,9 +39,14 @@ fn main() -> ExitCode {
     exit.into()
 }
 
-async fn run(Args { output: format, command }: Args) -> anyhow::Result<Exit> {
+async fn run(
+    Args {
+        output: format,
+        command,
+    }: Args,
+) -> anyhow::Result<Exit> {
     match command {
-        Command::Dev(args) => dev::run(args).await,
+        Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Ingress(args) => role::ingress::run(args).await,
         Command::Worker(args) => role::worker::run(args).await,
         Command::Relay(args) => role::relay::run(args).await,
@@ -54,5 +64,7 @@ async fn run(Args { output: format, command }: Args) -> anyhow::Result<Exit> {
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
-    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+    Ok(tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?)
 }

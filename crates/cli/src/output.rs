@@ -22,7 +22,11 @@ pub(crate) enum Format {
 
 impl Format {
     /// Prints one thing.
-    pub(crate) fn record<T: Serialize>(self, record: &T, table: impl FnOnce() -> String) -> io::Result<()> {
+    pub(crate) fn record<T: Serialize>(
+        self,
+        record: &T,
+        table: impl FnOnce() -> String,
+    ) -> io::Result<()> {
         match self {
             Self::Table => line(&table()),
             Self::Json => line(&serde_json::to_string_pretty(record)?),
@@ -40,13 +44,18 @@ impl Format {
         match self {
             Self::Table => line(&table(head, rows.iter().map(cells))),
             Self::Json => line(&serde_json::to_string_pretty(rows)?),
-            Self::Jsonl => rows.iter().try_for_each(|row| line(&serde_json::to_string(row)?)),
+            Self::Jsonl => rows
+                .iter()
+                .try_for_each(|row| line(&serde_json::to_string(row)?)),
         }
     }
 }
 
 /// A table with a head, without borders: it can be read by people and cut by columns.
-pub(crate) fn table<const N: usize>(head: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+pub(crate) fn table<const N: usize>(
+    head: [&str; N],
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_header(head);
     for row in rows {
@@ -65,8 +74,13 @@ fn plain_columns(mut table: Table) -> String {
 
 /// Numbers are compared digit by digit: to the right.
 fn cell(text: String) -> Cell {
-    let numeric = text.starts_with(|c: char| c.is_ascii_digit()) && text.chars().all(|c| c.is_ascii_digit() || c == ',');
-    Cell::new(text).set_alignment(if numeric { CellAlignment::Right } else { CellAlignment::Left })
+    let numeric = text.starts_with(|c: char| c.is_ascii_digit())
+        && text.chars().all(|c| c.is_ascii_digit() || c == ',');
+    Cell::new(text).set_alignment(if numeric {
+        CellAlignment::Right
+    } else {
+        CellAlignment::Left
+    })
 }
 
 /// `39529` → `39,529`.
@@ -108,7 +122,9 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
 
 /// Whether the reader of stdout has gone.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    let io = error.chain().find_map(|cause| cause.downcast_ref::<io::Error>());
+    let io = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>());
     io.is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
 }
 
@@ -147,12 +163,18 @@ mod tests {
 
     #[test]
     fn thousands_are_grouped() {
-        assert_eq!([0, 999, 1_000, 39_529, 1_234_567].map(thousands), ["0", "999", "1,000", "39,529", "1,234,567"]);
+        assert_eq!(
+            [0, 999, 1_000, 39_529, 1_234_567].map(thousands),
+            ["0", "999", "1,000", "39,529", "1,234,567"]
+        );
     }
 
     #[test]
     fn numbers_stand_to_the_right() {
-        let text = table(["name", "lines"], [["a".into(), "7".into()], ["b".into(), "1,200".into()]]);
+        let text = table(
+            ["name", "lines"],
+            [["a".into(), "7".into()], ["b".into(), "1,200".into()]],
+        );
         let ends: Vec<_> = text.lines().skip(1).map(str::len).collect();
         assert_eq!(ends[0], ends[1], "{text}");
     }

@@ -108,12 +108,20 @@ const DEFAULT_LOG: &str = "info,lapin=off";
 impl RoleFlags {
     /// Looks the common settings up; faults stay in `settings` until it is finished.
     pub(crate) fn look_up(&self, settings: &mut Settings, role: Role) -> Option<RoleConfig> {
-        let database_url =
-            settings.required(self.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
-        let amqp_url = settings.required(self.amqp_url.as_ref(), "ORDERLY_AMQP_URL", parse::amqp_url);
+        let database_url = settings.required(
+            self.database_url.as_ref(),
+            "ORDERLY_DATABASE_URL",
+            parse::database_url,
+        );
+        let amqp_url =
+            settings.required(self.amqp_url.as_ref(), "ORDERLY_AMQP_URL", parse::amqp_url);
         let default = role.default_http_addr();
-        let http_addr =
-            settings.or_default(self.http_addr.as_ref(), "ORDERLY_HTTP_ADDR", default, parse::socket_address);
+        let http_addr = settings.or_default(
+            self.http_addr.as_ref(),
+            "ORDERLY_HTTP_ADDR",
+            default,
+            parse::socket_address,
+        );
         let logging = self.logging.look_up(settings, DEFAULT_LOG);
         Some(RoleConfig {
             database_url: database_url?,
@@ -127,11 +135,23 @@ impl RoleFlags {
 impl LogFlags {
     pub(crate) fn look_up(&self, settings: &mut Settings, default: &str) -> Option<Logging> {
         let default = EnvFilter::new(default);
-        let filter = settings.or_default(self.log.as_ref(), "ORDERLY_LOG", default, telemetry::log_filter);
+        let filter = settings.or_default(
+            self.log.as_ref(),
+            "ORDERLY_LOG",
+            default,
+            telemetry::log_filter,
+        );
         let default = LogFormat::of_stderr();
-        let format =
-            settings.or_default(self.log_format.as_ref(), "ORDERLY_LOG_FORMAT", default, LogFormat::parse);
-        Some(Logging { filter: filter?, format: format? })
+        let format = settings.or_default(
+            self.log_format.as_ref(),
+            "ORDERLY_LOG_FORMAT",
+            default,
+            LogFormat::parse,
+        );
+        Some(Logging {
+            filter: filter?,
+            format: format?,
+        })
     }
 }
 
@@ -148,7 +168,10 @@ impl Process {
         watchdog::start().context("start the watchdog")?;
         let lifecycle = Lifecycle::new()?;
         let metrics = telemetry::count()?;
-        lifecycle.tracker().spawn(telemetry::upkeep(metrics.clone(), lifecycle.token().clone()));
+        lifecycle.tracker().spawn(telemetry::upkeep(
+            metrics.clone(),
+            lifecycle.token().clone(),
+        ));
         Ok(Self { lifecycle, metrics })
     }
 
@@ -182,7 +205,12 @@ impl Process {
     /// The API keys, kept fresh until the drain.
     pub(crate) fn keyring(&self, store: &Store) -> Keyring {
         let check = self.lifecycle.readiness().check("keys");
-        Keyring::start(store.clone(), check, self.lifecycle.tracker(), self.lifecycle.token())
+        Keyring::start(
+            store.clone(),
+            check,
+            self.lifecycle.tracker(),
+            self.lifecycle.token(),
+        )
     }
 
     /// A publisher of commands that follows the generation until `token` is cancelled: whoever publishes by it has ended
@@ -209,14 +237,19 @@ impl Process {
                 let Some(Ok(())) = next else { return };
             }
         });
-        let generations = GenerationSource { current, reload: followed.reload };
+        let generations = GenerationSource {
+            current,
+            reload: followed.reload,
+        };
         CommandPublisher::start(broker, generations, tracker, token.clone())
     }
 }
 
 /// Takes the address, before anything else is begun: a second process on it must not touch the servers first.
 pub(crate) async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}"))?;
     // Not what was asked for: port 0 asks for any.
     tracing::info!(address = %listener.local_addr()?, "listening");
     Ok(listener)
@@ -230,7 +263,11 @@ pub(crate) fn store(
     max_connections: u32,
 ) -> anyhow::Result<Store> {
     let application_name = format!("orderly {}", role.as_str());
-    let options = StoreOptions { application_name, max_connections, profile };
+    let options = StoreOptions {
+        application_name,
+        max_connections,
+        profile,
+    };
     Ok(Store::connect_lazy(url, &options)?)
 }
 
@@ -241,7 +278,17 @@ pub(crate) fn broker(url: &str, role: Role) -> BrokerConfig {
 /// Names this run of this process; never the same again.
 pub(crate) fn instance(role: Role) -> String {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host.trim().split('.').next().filter(|host| !host.is_empty()).unwrap_or("host");
+    let host = host
+        .trim()
+        .split('.')
+        .next()
+        .filter(|host| !host.is_empty())
+        .unwrap_or("host");
     let run = Uuid::new_v4().simple().to_string();
-    format!("{}.{host}.{}.{}", role.as_str(), std::process::id(), &run[..8])
+    format!(
+        "{}.{host}.{}.{}",
+        role.as_str(),
+        std::process::id(),
+        &run[..8]
+    )
 }

@@ -8,9 +8,13 @@ use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
+mod json;
+
 /// Seconds, from the fastest confirm that was measured to the slowest answer that anybody waits for.
-const SECONDS_BUCKETS: [f64; 16] =
-    [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+const SECONDS_BUCKETS: [f64; 16] = [
+    0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
+    60.0,
+];
 /// Commands in a batch: powers of two up to its limit.
 const SIZE_BUCKETS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 /// Samples of histograms are held until they are folded in; at 20,000/s that is 2 MB.
@@ -28,7 +32,11 @@ pub(crate) enum LogFormat {
 impl LogFormat {
     /// Text for somebody who looks, JSON for everything else.
     pub(crate) fn of_stderr() -> Self {
-        if std::io::stderr().is_terminal() { Self::Text } else { Self::Json }
+        if std::io::stderr().is_terminal() {
+            Self::Text
+        } else {
+            Self::Json
+        }
     }
 
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
@@ -42,15 +50,23 @@ impl LogFormat {
 
 /// What is logged, in the words of `tracing_subscriber::EnvFilter`.
 pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(text).map_err(|_| "is not a log filter, such as info or info,orderly_worker=debug".to_owned())
+    EnvFilter::try_new(text)
+        .map_err(|_| "is not a log filter, such as info or info,orderly_worker=debug".to_owned())
 }
 
 /// Logs from here on.
 pub(crate) fn log(format: LogFormat, filter: EnvFilter) -> anyhow::Result<()> {
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).finish().try_init(),
-        LogFormat::Json => lines.json().flatten_event(true).finish().try_init(),
+        LogFormat::Text => lines
+            .with_ansi(std::io::stderr().is_terminal())
+            .finish()
+            .try_init(),
+        LogFormat::Json => lines
+            .with_ansi(false)
+            .event_format(json::JsonLines)
+            .finish()
+            .try_init(),
     };
     set.context("start logging")
 }
@@ -59,7 +75,9 @@ pub(crate) fn log(format: LogFormat, filter: EnvFilter) -> anyhow::Result<()> {
 pub(crate) fn count() -> anyhow::Result<PrometheusHandle> {
     PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
-        .and_then(|builder| builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZE_BUCKETS))
+        .and_then(|builder| {
+            builder.set_buckets_for_metric(Matcher::Suffix("_size".to_owned()), &SIZE_BUCKETS)
+        })
         .and_then(PrometheusBuilder::install_recorder)
         .context("start counting")
         .inspect(|_| {

@@ -2,7 +2,7 @@
 //!
 //! Reads one snapshot, so it may run beside live traffic. Changes nothing; owns the walk and the account of it.
 
-use std::io;
+use std::{fmt::Display, io};
 
 use anyhow::Context;
 use orderly_store::Store;
@@ -45,8 +45,11 @@ pub(crate) struct Difference {
 }
 
 impl Difference {
-    pub(crate) fn new(subject: impl ToString, what: impl Into<String>) -> Self {
-        Self { subject: subject.to_string(), what: what.into() }
+    pub(crate) fn new(subject: &impl Display, what: impl Into<String>) -> Self {
+        Self {
+            subject: subject.to_string(),
+            what: what.into(),
+        }
     }
 }
 
@@ -77,38 +80,68 @@ const KEPT_DIFFERENCES: usize = 10_000;
 
 pub(crate) async fn run(args: VerifyArgs, format: Format) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_command();
-    let url = settings.required(args.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
+    let url = settings.required(
+        args.database_url.as_ref(),
+        "ORDERLY_DATABASE_URL",
+        parse::database_url,
+    );
     let store = database::open(&settings.finish(|| url)?, "orderly verify").await?;
     let report = verify(&store).await?;
     report.print(format)?;
-    Ok(if report.differences.is_empty() { Exit::Ok } else { Exit::Failed })
+    Ok(if report.differences.is_empty() {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
 async fn verify(store: &Store) -> anyhow::Result<Report> {
-    let mut report = Report { counts: Counts::default(), differences: Vec::new() };
+    let mut report = Report {
+        counts: Counts::default(),
+        differences: Vec::new(),
+    };
     let mut ledger = Ledger::default();
     let mut snapshot = store.snapshot().await.context("open a snapshot")?;
     let mut histories = Histories::default();
-    while let Some(history) = histories.next(&mut snapshot).await.context("read the orders")? {
+    while let Some(history) = histories
+        .next(&mut snapshot)
+        .await
+        .context("read the orders")?
+    {
         history.count(&mut report.counts);
-        history.movements.iter().for_each(|movement| ledger.moved(&movement.movement));
+        history
+            .movements
+            .iter()
+            .for_each(|movement| ledger.moved(&movement.movement));
         report.add(judge::differences(&history));
     }
     let mut after = None;
     loop {
-        let writes = snapshot.stock_writes(after).await.context("read the stock writes")?;
+        let writes = snapshot
+            .stock_writes(after)
+            .await
+            .context("read the stock writes")?;
         let Some(last) = writes.last() else { break };
         after = Some(last.write_id);
         report.counts.stock_writes += writes.len();
-        writes.iter().for_each(|write| ledger.written(&write.sku, write.on_hand));
+        for write in &writes {
+            ledger.written(&write.sku, write.on_hand);
+        }
     }
     let mut after = None;
     loop {
-        let rows = snapshot.stock(after.as_ref()).await.context("read the stock")?;
+        let rows = snapshot
+            .stock(after.as_ref())
+            .await
+            .context("read the stock")?;
         let Some(last) = rows.last() else { break };
         after = Some(last.sku.clone());
         report.counts.skus += rows.len();
-        report.add(rows.iter().filter_map(|row| ledger.compare(&row.sku, row.level)).collect());
+        report.add(
+            rows.iter()
+                .filter_map(|row| ledger.compare(&row.sku, row.level))
+                .collect(),
+        );
     }
     report.add(ledger.without_stock());
     Ok(report)
@@ -139,16 +172,27 @@ impl Report {
                 row("stock movements", counts.stock_movements),
                 row("stock writes", counts.stock_writes),
                 row("SKUs", counts.skus),
-                ["captured, minor units".to_owned(), counts.captured_minor.to_string()],
-                ["refunded, minor units".to_owned(), counts.refunded_minor.to_string()],
+                [
+                    "captured, minor units".to_owned(),
+                    counts.captured_minor.to_string(),
+                ],
+                [
+                    "refunded, minor units".to_owned(),
+                    counts.refunded_minor.to_string(),
+                ],
             ],
         );
         let verdict = match counts.differences {
-            0 => output::green("No difference: state, versions, money, stock and outcomes follow from the events."),
+            0 => output::green(
+                "No difference: state, versions, money, stock and outcomes follow from the events.",
+            ),
             number => output::red(&format!("{} differences", thousands(number))),
         };
-        let differences: Vec<String> =
-            self.differences.iter().map(|found| format!("{}: {}\n", found.subject, found.what)).collect();
+        let differences: Vec<String> = self
+            .differences
+            .iter()
+            .map(|found| format!("{}: {}\n", found.subject, found.what))
+            .collect();
         format!("{}{table}\n{verdict}", differences.concat())
     }
 }

@@ -36,12 +36,17 @@ pub(crate) fn start() -> std::io::Result<()> {
         loop {
             thread::sleep(LOOK);
             if silence.looks_after(ticks.load(Ordering::Relaxed)) >= PATIENCE_LOOKS {
-                eprintln!("orderly: the runtime did not run for {PATIENCE_LOOKS} s; ending the process");
+                eprintln!(
+                    "orderly: the runtime did not run for {PATIENCE_LOOKS} s; ending the process"
+                );
                 std::process::abort();
             }
         }
     };
-    thread::Builder::new().name("watchdog".to_owned()).spawn(watch).map(drop)
+    thread::Builder::new()
+        .name("watchdog".to_owned())
+        .spawn(watch)
+        .map(drop)
 }
 
 /// Looks since the counter last moved.
@@ -53,7 +58,11 @@ struct Silence {
 
 impl Silence {
     fn looks_after(&mut self, ticks: u64) -> u32 {
-        self.looks = if ticks == self.last { self.looks + 1 } else { 0 };
+        self.looks = if ticks == self.last {
+            self.looks + 1
+        } else {
+            0
+        };
         self.last = ticks;
         self.looks
     }
@@ -66,7 +75,10 @@ mod tests {
     #[test]
     fn any_tick_ends_the_silence() {
         let mut silence = Silence::default();
-        let looks: Vec<_> = [1, 1, 1, 2, 2, 3].into_iter().map(|ticks| silence.looks_after(ticks)).collect();
+        let looks: Vec<_> = [1, 1, 1, 2, 2, 3]
+            .into_iter()
+            .map(|ticks| silence.looks_after(ticks))
+            .collect();
         assert_eq!(looks, [0, 1, 2, 0, 1, 0]);
     }
 }

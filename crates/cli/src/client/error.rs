@@ -52,11 +52,31 @@ impl ClientError {
 
 impl Refusal {
     pub(crate) fn of(status: u16, body: &Value) -> Self {
-        let text = |value: &Value, name: &str| value.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let rejection = body.get("rejection").filter(|value| value.is_object()).unwrap_or(body);
-        let errors = rejection.get("errors").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
-        let errors = errors.iter().map(|error| format!("{}: {}", text(error, "pointer"), text(error, "detail")));
-        Self { status, code: text(rejection, "code"), detail: text(rejection, "detail"), errors: errors.collect() }
+        let text = |value: &Value, name: &str| {
+            value
+                .get(name)
+                .and_then(Value::as_str)
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let rejection = body
+            .get("rejection")
+            .filter(|value| value.is_object())
+            .unwrap_or(body);
+        let errors = rejection
+            .get("errors")
+            .and_then(Value::as_array)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
+        let errors = errors
+            .iter()
+            .map(|error| format!("{}: {}", text(error, "pointer"), text(error, "detail")));
+        Self {
+            status,
+            code: text(rejection, "code"),
+            detail: text(rejection, "detail"),
+            errors: errors.collect(),
+        }
     }
 }
 
@@ -67,6 +87,8 @@ impl fmt::Display for Refusal {
             (code, "") => write!(f, "{code} ({})", self.status)?,
             (code, detail) => write!(f, "{code}: {detail}")?,
         }
-        self.errors.iter().try_for_each(|error| write!(f, "\n  {error}"))
+        self.errors
+            .iter()
+            .try_for_each(|error| write!(f, "\n  {error}"))
     }
 }

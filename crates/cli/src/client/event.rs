@@ -25,7 +25,10 @@ pub(crate) struct EventReader {
 
 impl EventReader {
     pub(crate) fn new(response: reqwest::Response) -> Self {
-        Self { response, lines: Lines::default() }
+        Self {
+            response,
+            lines: Lines::default(),
+        }
     }
 
     /// The next event, or `None` when the server ended the stream. Safe to cancel: nothing read is lost.
@@ -37,7 +40,12 @@ impl EventReader {
             if self.lines.unread.len() > LONGEST_LINE_BYTES {
                 return Err(ClientError::Unreadable);
             }
-            match self.response.chunk().await.map_err(ClientError::Unreachable)? {
+            match self
+                .response
+                .chunk()
+                .await
+                .map_err(ClientError::Unreachable)?
+            {
                 Some(chunk) => self.lines.push(&chunk),
                 None => return Ok(None),
             }
@@ -104,8 +112,11 @@ mod tests {
                 lines.push(&Bytes::copy_from_slice(piece));
                 events.extend(lines.event());
             }
-            let expected =
-                ServerEvent { name: "order.placed.v1".into(), id: "7.2".into(), data: "{\"a\":\n1}".into() };
+            let expected = ServerEvent {
+                name: "order.placed.v1".into(),
+                id: "7.2".into(),
+                data: "{\"a\":\n1}".into(),
+            };
             assert_eq!(events, [expected], "pieces of {size}");
         }
     }

@@ -24,8 +24,11 @@ impl ClientFlags {
     pub(crate) fn client(&self) -> anyhow::Result<Client> {
         let mut settings = Settings::for_command();
         let ingress = settings.required(self.url.as_ref(), "ORDERLY_URL", parse::http_url);
-        let dashboard =
-            settings.optional(self.dashboard_url.as_ref(), "ORDERLY_DASHBOARD_URL", parse::http_url);
+        let dashboard = settings.optional(
+            self.dashboard_url.as_ref(),
+            "ORDERLY_DASHBOARD_URL",
+            parse::http_url,
+        );
         let key = settings.required(self.api_key.as_ref(), "ORDERLY_API_KEY", parse::api_key);
         let (urls, key) = settings.finish(|| {
             let ingress = ingress?;

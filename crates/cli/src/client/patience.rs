@@ -19,7 +19,10 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     pub(crate) fn new(patience: Duration) -> Self {
-        Self { ends_at: Instant::now() + patience, pause: FIRST_PAUSE }
+        Self {
+            ends_at: Instant::now() + patience,
+            pause: FIRST_PAUSE,
+        }
     }
 
     /// The next pause; at least what the server asked for. `None` once the patience is used up.
@@ -44,7 +47,7 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound() {
-        let mut backoff = Backoff::new(Duration::from_secs(3600));
+        let mut backoff = Backoff::new(Duration::from_hours(1));
         let pauses: Vec<_> = (0..12).map(|_| backoff.next(None).unwrap()).collect();
         assert!(pauses[0] >= FIRST_PAUSE && pauses[0] <= FIRST_PAUSE * 3 / 2);
         assert!(pauses[11] >= LONGEST_PAUSE && pauses[11] <= LONGEST_PAUSE * 3 / 2);
@@ -52,7 +55,7 @@ mod tests {
 
     #[test]
     fn a_server_is_given_the_time_it_asks_for() {
-        let mut backoff = Backoff::new(Duration::from_secs(3600));
+        let mut backoff = Backoff::new(Duration::from_hours(1));
         assert!(backoff.next(Some(Duration::from_secs(7))).unwrap() >= Duration::from_secs(7));
     }
 

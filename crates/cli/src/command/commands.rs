@@ -92,13 +92,24 @@ async fn send(args: SendArgs, format: Format) -> anyhow::Result<Exit> {
     let (path, body) = if place {
         (format!("/v1/orders/{}", args.order_id), data)
     } else {
-        (format!("/v1/orders/{}/commands", args.order_id), json!({"type": args.action, "data": data}))
+        (
+            format!("/v1/orders/{}/commands", args.order_id),
+            json!({"type": args.action, "data": data}),
+        )
     };
-    let call = if place { Call::put(&path, &body) } else { Call::post(&path, &body) };
+    let call = if place {
+        Call::put(&path, &body)
+    } else {
+        Call::post(&path, &body)
+    };
     let call = call.key(&key).wait(args.wait).if_version(args.if_version);
-    let answer = client.send_patiently(&call, PATIENCE, &CancellationToken::new()).await;
+    let answer = client
+        .send_patiently(&call, PATIENCE, &CancellationToken::new())
+        .await;
     // Whatever happened, the same key finds out; nobody should have to guess it.
-    let answer = answer.and_then(crate::client::Answer::success).with_context(|| format!("send under key {key}"))?;
+    let answer = answer
+        .and_then(crate::client::Answer::success)
+        .with_context(|| format!("send under key {key}"))?;
     if answer.replayed {
         eprintln!("this command was sent before; nothing was done again");
     }
@@ -110,9 +121,10 @@ async fn send(args: SendArgs, format: Format) -> anyhow::Result<Exit> {
 
 async fn show(args: ShowArgs, format: Format) -> anyhow::Result<Exit> {
     let client = args.connection.client()?;
-    let path = match args.command.starts_with("/v1/commands/") {
-        true => args.command,
-        false => format!("/v1/commands/{}", args.command),
+    let path = if args.command.starts_with("/v1/commands/") {
+        args.command
+    } else {
+        format!("/v1/commands/{}", args.command)
     };
     print(&client.fetch(&Call::get(&path)).await?, format)
 }
@@ -131,21 +143,31 @@ fn print(command: &Value, format: Format) -> anyhow::Result<Exit> {
             ("accepted", "/accepted_at"),
             ("decided", "/decided_at"),
         ];
-        let present = fields.into_iter().map(|(name, pointer)| (name, text(pointer)));
+        let present = fields
+            .into_iter()
+            .map(|(name, pointer)| (name, text(pointer)));
         output::facts(present.filter(|(_, value)| !value.is_empty()))
     })?;
     let status = command.get("status").and_then(Value::as_str);
-    Ok(if matches!(status, Some("rejected" | "discarded")) { Exit::Conflict } else { Exit::Ok })
+    Ok(if matches!(status, Some("rejected" | "discarded")) {
+        Exit::Conflict
+    } else {
+        Exit::Ok
+    })
 }
 
 fn data(text: &str) -> anyhow::Result<Value> {
     let text = match text.strip_prefix('@') {
         _ if text == "-" => {
             let mut read = String::new();
-            io::stdin().read_to_string(&mut read).context("read the data from stdin")?;
+            io::stdin()
+                .read_to_string(&mut read)
+                .context("read the data from stdin")?;
             read
         }
-        Some(file) => std::fs::read_to_string(file).with_context(|| format!("read the data from {file}"))?,
+        Some(file) => {
+            std::fs::read_to_string(file).with_context(|| format!("read the data from {file}"))?
+        }
         None => text.to_owned(),
     };
     serde_json::from_str(&text).context("the data is not JSON")

@@ -75,12 +75,18 @@ fn scopes(text: &str) -> Result<Scopes, String> {
         return Ok(Scopes(Scope::ALL.to_vec()));
     }
     let names = || Scope::ALL.map(Scope::as_str).join(", ");
-    Scope::parse(text).map(|scope| Scopes(vec![scope])).ok_or_else(|| format!("one of {}, or all", names()))
+    Scope::parse(text)
+        .map(|scope| Scopes(vec![scope]))
+        .ok_or_else(|| format!("one of {}, or all", names()))
 }
 
 pub(crate) async fn run(args: KeysArgs, format: Format) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_command();
-    let url = settings.required(args.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
+    let url = settings.required(
+        args.database_url.as_ref(),
+        "ORDERLY_DATABASE_URL",
+        parse::database_url,
+    );
     let store = database::open(&settings.finish(|| url)?, "orderly keys").await?;
     match args.action {
         KeysAction::Create(args) => create(&store, args, format).await,
@@ -118,14 +124,26 @@ pub(crate) async fn mint(
         scopes,
     };
     store.insert_key(&stored).await.context("store the key")?;
-    Ok(MintedKey { key: key.token.clone(), key_id: stored.key_id, producer, scopes: names })
+    Ok(MintedKey {
+        key: key.token.clone(),
+        key_id: stored.key_id,
+        producer,
+        scopes: names,
+    })
 }
 
 async fn create(store: &Store, args: CreateArgs, format: Format) -> anyhow::Result<Exit> {
-    let scopes = args.scopes.into_iter().flat_map(|scopes| scopes.0).collect();
+    let scopes = args
+        .scopes
+        .into_iter()
+        .flat_map(|scopes| scopes.0)
+        .collect();
     let producer = args.producer.unwrap_or_else(Uuid::now_v7);
     let minted = mint(store, &args.env, &args.name, producer, scopes).await?;
-    eprintln!("key {} of producer {}; keep it now, it is not shown again", minted.key_id, minted.producer);
+    eprintln!(
+        "key {} of producer {}; keep it now, it is not shown again",
+        minted.key_id, minted.producer
+    );
     format.record(&minted, || minted.key.clone())?;
     Ok(Exit::Ok)
 }
@@ -156,11 +174,22 @@ impl From<ApiKey> for KeyRow {
 async fn list(store: &Store, format: Format) -> anyhow::Result<Exit> {
     let keys = store.list_keys().await.context("read the keys")?;
     let rows: Vec<KeyRow> = keys.into_iter().map(KeyRow::from).collect();
-    format.rows(&rows, ["key id", "name", "producer", "scopes", "created", "revoked"], |row| {
-        let revoked = row.revoked_at.clone().unwrap_or_default();
-        let producer = row.producer.to_string();
-        [row.key_id.clone(), row.name.clone(), producer, row.scopes.join(","), row.created_at.clone(), revoked]
-    })?;
+    format.rows(
+        &rows,
+        ["key id", "name", "producer", "scopes", "created", "revoked"],
+        |row| {
+            let revoked = row.revoked_at.clone().unwrap_or_default();
+            let producer = row.producer.to_string();
+            [
+                row.key_id.clone(),
+                row.name.clone(),
+                producer,
+                row.scopes.join(","),
+                row.created_at.clone(),
+                revoked,
+            ]
+        },
+    )?;
     Ok(Exit::Ok)
 }
 

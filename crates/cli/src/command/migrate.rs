@@ -21,7 +21,11 @@ pub(crate) struct MigrateArgs {
 
 pub(crate) async fn run(args: MigrateArgs) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_command();
-    let url = settings.required(args.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
+    let url = settings.required(
+        args.database_url.as_ref(),
+        "ORDERLY_DATABASE_URL",
+        parse::database_url,
+    );
     let store = database::open(&settings.finish(|| url)?, "orderly migrate").await?;
     store.migrate().await.context("migrate")?;
     eprintln!("the schema is up to date");

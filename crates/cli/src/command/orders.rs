@@ -43,9 +43,15 @@ pub(crate) async fn run(args: OrdersArgs, format: Format) -> anyhow::Result<Exit
     let client = args.connection.client()?;
     if args.events {
         let events = all_events(&client, args.order_id).await?;
-        format.rows(&events, ["version", "event", "time", "status", "command"], event_cells)?;
+        format.rows(
+            &events,
+            ["version", "event", "time", "status", "command"],
+            event_cells,
+        )?;
     } else {
-        let order = client.fetch(&Call::get(&format!("/v1/orders/{}", args.order_id))).await?;
+        let order = client
+            .fetch(&Call::get(&format!("/v1/orders/{}", args.order_id)))
+            .await?;
         format.record(&order, || order_table(&order))?;
     }
     Ok(Exit::Ok)
@@ -66,16 +72,31 @@ async fn all_events(client: &Client, order_id: Uuid) -> anyhow::Result<Vec<Value
 }
 
 fn event_cells(event: &Value) -> [String; 5] {
-    ["/data/version", "/type", "/time", "/data/status", "/causationid"]
-        .map(|pointer| event.pointer(pointer).map(plain).unwrap_or_default())
+    [
+        "/data/version",
+        "/type",
+        "/time",
+        "/data/status",
+        "/causationid",
+    ]
+    .map(|pointer| event.pointer(pointer).map(plain).unwrap_or_default())
 }
 
 fn order_table(order: &Value) -> String {
     let text = |name: &str| order.get(name).map(plain).unwrap_or_default();
     let money = |name: &str| order.get(name).map(amount).unwrap_or_default();
-    let held = if order.get("held").and_then(Value::as_bool) == Some(true) { ", held" } else { "" };
-    let allowed: Vec<String> =
-        order.get("allowed_commands").and_then(Value::as_array).into_iter().flatten().map(plain).collect();
+    let held = if order.get("held").and_then(Value::as_bool) == Some(true) {
+        ", held"
+    } else {
+        ""
+    };
+    let allowed: Vec<String> = order
+        .get("allowed_commands")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .map(plain)
+        .collect();
     let facts = output::facts([
         ("order", text("order_id")),
         ("status", format!("{}{held}", text("status"))),
@@ -89,13 +110,30 @@ fn order_table(order: &Value) -> String {
         ("allowed", allowed.join(", ")),
         ("waiting", text("waiting")),
     ]);
-    let lines = order.get("lines").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    let lines = order
+        .get("lines")
+        .and_then(Value::as_array)
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let rows = lines.iter().map(|line| {
         let text = |name: &str| line.get(name).map(plain).unwrap_or_default();
         let price = line.get("unit_price").map(amount).unwrap_or_default();
-        [text("line"), text("sku"), text("quantity"), price, text("shipped"), text("returned")]
+        [
+            text("line"),
+            text("sku"),
+            text("quantity"),
+            price,
+            text("shipped"),
+            text("returned"),
+        ]
     });
-    format!("{facts}\n\n{}", output::table(["line", "sku", "quantity", "price", "shipped", "returned"], rows))
+    format!(
+        "{facts}\n\n{}",
+        output::table(
+            ["line", "sku", "quantity", "price", "shipped", "returned"],
+            rows
+        )
+    )
 }
 
 /// `{"amount_minor": 1099, "currency": "EUR"}` → `1099 EUR minor`: how many digits follow the point is the currency's

@@ -76,20 +76,28 @@ pub(crate) async fn run(args: StockArgs, format: Format) -> anyhow::Result<Exit>
             vec![write(&client, Call::put(&path, &body), key).await?]
         }
         StockAction::Adjust { sku, delta, key } => {
-            let (path, body) = (format!("/v1/stock/{sku}/adjustments"), json!({ "delta": delta }));
+            let (path, body) = (
+                format!("/v1/stock/{sku}/adjustments"),
+                json!({ "delta": delta }),
+            );
             vec![write(&client, Call::post(&path, &body), key).await?]
         }
     };
     format.rows(&rows, ["sku", "on hand", "reserved", "available"], |row| {
-        ["sku", "on_hand", "reserved", "available"].map(|name| row.get(name).map(plain).unwrap_or_default())
+        ["sku", "on_hand", "reserved", "available"]
+            .map(|name| row.get(name).map(plain).unwrap_or_default())
     })?;
     Ok(Exit::Ok)
 }
 
 async fn write(client: &Client, call: Call<'_>, key: Option<String>) -> anyhow::Result<Value> {
     let key = key.unwrap_or_else(|| Uuid::now_v7().to_string());
-    let answer = client.send_patiently(&call.key(&key), PATIENCE, &CancellationToken::new()).await;
-    let answer = answer.and_then(Answer::success).with_context(|| format!("write under key {key}"))?;
+    let answer = client
+        .send_patiently(&call.key(&key), PATIENCE, &CancellationToken::new())
+        .await;
+    let answer = answer
+        .and_then(Answer::success)
+        .with_context(|| format!("write under key {key}"))?;
     if answer.replayed {
         eprintln!("written before; nothing was done again");
     }

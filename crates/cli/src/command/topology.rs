@@ -66,19 +66,30 @@ pub(crate) const SETTLE: Duration = Duration::from_secs(10);
 
 pub(crate) async fn run(args: TopologyArgs, format: Format) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_command();
-    let database = settings.required(args.database_url.as_ref(), "ORDERLY_DATABASE_URL", parse::database_url);
+    let database = settings.required(
+        args.database_url.as_ref(),
+        "ORDERLY_DATABASE_URL",
+        parse::database_url,
+    );
     let amqp = settings.required(args.amqp_url.as_ref(), "ORDERLY_AMQP_URL", parse::amqp_url);
     let (database, amqp) = settings.finish(|| Some((database?, amqp?)))?;
     let store = database::open(&database, "orderly topology").await?;
     let broker = BrokerConfig::new(amqp, "orderly topology");
-    let connection = Connection::open(&broker).await.context("connect to the broker")?;
+    let connection = Connection::open(&broker)
+        .await
+        .context("connect to the broker")?;
     let result = match args.action {
         TopologyAction::Apply(args) => {
             let settle = Duration::from_secs(args.settle_seconds);
-            apply(&store, &connection, args.shards, args.prefetch, settle).await.map(|layout| {
-                eprintln!("generation {} with {} shards takes commands", layout.generation, layout.shard_count);
-                Exit::Ok
-            })
+            apply(&store, &connection, args.shards, args.prefetch, settle)
+                .await
+                .map(|layout| {
+                    eprintln!(
+                        "generation {} with {} shards takes commands",
+                        layout.generation, layout.shard_count
+                    );
+                    Exit::Ok
+                })
         }
         TopologyAction::Check => check(&store, &connection).await,
         TopologyAction::Show => show(&store, &connection, format).await,
@@ -96,24 +107,41 @@ pub(crate) async fn apply(
     prefetch: i32,
     settle: Duration,
 ) -> anyhow::Result<Layout> {
-    topology::declare_shared(connection, topology::EventLog::default()).await.context("declare the exchanges")?;
+    topology::declare_shared(connection, topology::EventLog::default())
+        .await
+        .context("declare the exchanges")?;
     if let Some(layout) = store.current_layout().await.context("read the layout")? {
-        topology::check(connection, layout.generation, layout.shard_count).await.context("check the queues")?;
+        topology::check(connection, layout.generation, layout.shard_count)
+            .await
+            .context("check the queues")?;
         return Ok(layout);
     }
-    topology::declare_generation(connection, FIRST_GENERATION, shards, topology::DEFAULT_MAX_LENGTH)
-        .await
-        .context("declare the queues")?;
+    topology::declare_generation(
+        connection,
+        FIRST_GENERATION,
+        shards,
+        topology::DEFAULT_MAX_LENGTH,
+    )
+    .await
+    .context("declare the queues")?;
     tokio::time::sleep(settle).await;
-    store.create_first_generation(shards, prefetch).await.context("open the first generation")
+    store
+        .create_first_generation(shards, prefetch)
+        .await
+        .context("open the first generation")
 }
 
 const FIRST_GENERATION: i32 = 1;
 
 async fn check(store: &Store, connection: &Connection) -> anyhow::Result<Exit> {
     let layout = current(store).await?;
-    topology::check(connection, layout.generation, layout.shard_count).await.context("check the topology")?;
-    eprintln!("generation {} with {} shards: everything is there", layout.generation, layout.shard_count);
+    topology::check(connection, layout.generation, layout.shard_count)
+        .await
+        .context("check the topology")?;
+    eprintln!(
+        "generation {} with {} shards: everything is there",
+        layout.generation, layout.shard_count
+    );
     Ok(Exit::Ok)
 }
 
@@ -133,22 +161,42 @@ struct QueueRow {
 
 async fn show(store: &Store, connection: &Connection, format: Format) -> anyhow::Result<Exit> {
     let layout = current(store).await?;
-    eprintln!("generation {}: {} shards, prefetch {}", layout.generation, layout.shard_count, layout.prefetch);
-    let shards =
-        (0..layout.shard_count).map(|shard| ShardId { generation: layout.generation, shard }.queue());
+    eprintln!(
+        "generation {}: {} shards, prefetch {}",
+        layout.generation, layout.shard_count, layout.prefetch
+    );
+    let shards = (0..layout.shard_count).map(|shard| {
+        ShardId {
+            generation: layout.generation,
+            shard,
+        }
+        .queue()
+    });
     let shared = [names::EVENTS_STREAM, names::PAYMENTS_QUEUE].map(str::to_owned);
     let mut rows = Vec::new();
     for queue in shared.into_iter().chain(shards) {
-        let status = topology::queue_status(connection, &queue).await.context("ask for a queue")?;
+        let status = topology::queue_status(connection, &queue)
+            .await
+            .context("ask for a queue")?;
         rows.push(QueueRow {
             queue,
             messages: status.map(|status| status.messages),
             consumers: status.map(|status| status.consumers),
         });
     }
-    let figure = |figure: Option<u32>| figure.map_or_else(|| "missing".to_owned(), |figure| figure.to_string());
+    let figure = |figure: Option<u32>| {
+        figure.map_or_else(|| "missing".to_owned(), |figure| figure.to_string())
+    };
     format.rows(&rows, ["queue", "messages", "consumers"], |row| {
-        [row.queue.clone(), figure(row.messages), figure(row.consumers)]
+        [
+            row.queue.clone(),
+            figure(row.messages),
+            figure(row.consumers),
+        ]
     })?;
-    Ok(if rows.iter().all(|row| row.messages.is_some()) { Exit::Ok } else { Exit::Failed })
+    Ok(if rows.iter().all(|row| row.messages.is_some()) {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }

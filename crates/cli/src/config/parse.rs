@@ -6,7 +6,10 @@ use reqwest::Url;
 
 /// A PostgreSQL URL. One without a host names a Unix socket's directory as its parameter `host`.
 pub(crate) fn database_url(text: &str) -> Result<String, String> {
-    let socket = |url: &Url| url.query_pairs().any(|(name, value)| name == "host" && !value.is_empty());
+    let socket = |url: &Url| {
+        url.query_pairs()
+            .any(|(name, value)| name == "host" && !value.is_empty())
+    };
     if Url::parse(text).is_ok_and(|url| url.scheme().starts_with("postgres") && socket(&url)) {
         return Ok(text.to_owned());
     }
@@ -21,14 +24,18 @@ pub(crate) fn amqp_url(text: &str) -> Result<String, String> {
 /// Where a listener of Orderly is reached.
 pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     if text.starts_with("https://") {
-        return Err("is https, which this client does not speak; name the listener behind the TLS proxy".to_owned());
+        return Err(
+            "is https, which this client does not speak; name the listener behind the TLS proxy"
+                .to_owned(),
+        );
     }
     url(text, &["http"])
 }
 
 /// Address and port of a listener.
 pub(crate) fn socket_address(text: &str) -> Result<SocketAddr, String> {
-    text.parse().map_err(|_| "is not an address and a port, such as 127.0.0.1:8080".to_owned())
+    text.parse()
+        .map_err(|_| "is not an address and a port, such as 127.0.0.1:8080".to_owned())
 }
 
 /// An API key, unchecked but for its form.
@@ -42,16 +49,29 @@ pub(crate) fn api_key(text: &str) -> Result<String, String> {
 /// A whole number between `least` and `most`.
 pub(crate) fn whole(least: u64, most: u64) -> impl FnOnce(&str) -> Result<u64, String> {
     move |text| {
-        let value = text.parse().ok().filter(|value| (least..=most).contains(value));
+        let value = text
+            .parse()
+            .ok()
+            .filter(|value| (least..=most).contains(value));
         value.ok_or_else(|| format!("is not a whole number from {least} to {most}"))
     }
 }
 
 fn url(text: &str, schemes: &[&str]) -> Result<Url, String> {
-    let expected = || format!("is not a URL that begins with {}://", schemes.join(":// or "));
+    let expected = || {
+        format!(
+            "is not a URL that begins with {}://",
+            schemes.join(":// or ")
+        )
+    };
     let url = Url::parse(text).map_err(|_| expected())?;
-    let reaches_a_host = schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty());
-    if reaches_a_host { Ok(url) } else { Err(expected()) }
+    let reaches_a_host =
+        schemes.contains(&url.scheme()) && url.host_str().is_some_and(|host| !host.is_empty());
+    if reaches_a_host {
+        Ok(url)
+    } else {
+        Err(expected())
+    }
 }
 
 #[cfg(test)]

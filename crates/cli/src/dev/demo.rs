@@ -33,12 +33,14 @@ const UNDER_WAY: usize = 32;
 /// Between two steps of an order's life, at most.
 const LONGEST_PAUSE_MS: u64 = 3_000;
 const WAIT_SECONDS: u32 = 10;
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Puts goods on the shelves, once per database.
 pub(super) async fn stock(client: &Client, token: &CancellationToken) -> anyhow::Result<()> {
     let amounts: BTreeMap<&str, i64> = GOODS.iter().map(|(sku, _)| (*sku, STOCK_OF_EACH)).collect();
-    seed_stock(client, "dev/stock", &amounts, token).await.map(drop)
+    seed_stock(client, "dev/stock", &amounts, token)
+        .await
+        .map(drop)
 }
 
 /// Begins an order every now and then until `token` is cancelled.
@@ -49,7 +51,11 @@ pub(super) async fn traffic(client: Client, token: CancellationToken) {
     let under_way = TaskTracker::new();
     while token.run_until_cancelled(tick.tick()).await.is_some() {
         if under_way.len() < UNDER_WAY {
-            let shopper = Shopper { client: client.clone(), token: token.clone(), dice: Dice(dice.next()) };
+            let shopper = Shopper {
+                client: client.clone(),
+                token: token.clone(),
+                dice: Dice(dice.next()),
+            };
             under_way.spawn(shopper.shop());
         }
     }
@@ -68,7 +74,10 @@ impl Shopper {
     async fn shop(mut self) {
         let token = self.token.clone();
         if let Some(Err(error)) = token.run_until_cancelled(self.live()).await {
-            tracing::warn!(error = &error as &dyn std::error::Error, "a demo order broke off");
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "a demo order broke off"
+            );
         }
     }
 
@@ -79,25 +88,54 @@ impl Shopper {
             return Ok(());
         }
         if self.dice.one_in(6) {
-            self.command(order_id, "annotate", json!({"key": "gift", "value": "wrap it"})).await?;
+            self.command(
+                order_id,
+                "annotate",
+                json!({"key": "gift", "value": "wrap it"}),
+            )
+            .await?;
         }
         if self.dice.one_in(8) {
-            self.command(order_id, "hold", json!({"reason": "address looks odd"})).await?;
+            self.command(order_id, "hold", json!({"reason": "address looks odd"}))
+                .await?;
             self.command(order_id, "release", json!({})).await?;
         }
         if self.dice.one_in(10) {
-            return self.command(order_id, "cancel", json!({"reason": "changed my mind"})).await;
+            return self
+                .command(order_id, "cancel", json!({"reason": "changed my mind"}))
+                .await;
         }
-        self.command(order_id, "pay", json!({"method": "card"})).await?;
+        self.command(order_id, "pay", json!({"method": "card"}))
+            .await?;
         if self.dice.one_in(4) {
             let part = json!([{"line": 1, "quantity": 1}]);
-            self.command(order_id, "ship", json!({"lines": part, "carrier": "dhl", "tracking": "part-1"})).await?;
+            self.command(
+                order_id,
+                "ship",
+                json!({"lines": part, "carrier": "dhl", "tracking": "part-1"}),
+            )
+            .await?;
         }
-        self.command(order_id, "ship", json!({"carrier": "dhl", "tracking": order_id.to_string()})).await?;
+        self.command(
+            order_id,
+            "ship",
+            json!({"carrier": "dhl", "tracking": order_id.to_string()}),
+        )
+        .await?;
         self.command(order_id, "deliver", json!({})).await?;
         if self.dice.one_in(7) {
-            self.command(order_id, "return", json!({"lines": [{"line": 1, "quantity": 1}]})).await?;
-            self.command(order_id, "refund", json!({"amount_minor": 100, "reason": "returned"})).await?;
+            self.command(
+                order_id,
+                "return",
+                json!({"lines": [{"line": 1, "quantity": 1}]}),
+            )
+            .await?;
+            self.command(
+                order_id,
+                "refund",
+                json!({"amount_minor": 100, "reason": "returned"}),
+            )
+            .await?;
         }
         Ok(())
     }
@@ -116,12 +154,21 @@ impl Shopper {
     fn line(&mut self, number: u64) -> Value {
         let (sku, price) = GOODS[usize::try_from(number).unwrap_or(0) % GOODS.len()];
         // Now and then somebody wants more than there can be.
-        let quantity = if self.dice.one_in(40) { 1_000_000 } else { 2 + self.dice.below(4) };
+        let quantity = if self.dice.one_in(40) {
+            1_000_000
+        } else {
+            2 + self.dice.below(4)
+        };
         json!({"sku": sku, "quantity": quantity, "unit_price_minor": price})
     }
 
     /// A rejection is part of the show.
-    async fn command(&mut self, order_id: Uuid, action: &str, data: Value) -> Result<(), ClientError> {
+    async fn command(
+        &mut self,
+        order_id: Uuid,
+        action: &str,
+        data: Value,
+    ) -> Result<(), ClientError> {
         sleep(Duration::from_millis(self.dice.below(LONGEST_PAUSE_MS))).await;
         let path = format!("/v1/orders/{order_id}/commands");
         let body = json!({"type": action, "data": data});
@@ -131,10 +178,16 @@ impl Shopper {
     async fn send(&mut self, call: &Call<'_>) -> Result<Answer, ClientError> {
         let key = format!("demo/{}", Uuid::now_v7());
         let call = call.clone().key(&key).wait(WAIT_SECONDS);
-        let answer = self.client.send_patiently(&call, PATIENCE, &self.token).await;
+        let answer = self
+            .client
+            .send_patiently(&call, PATIENCE, &self.token)
+            .await;
         if self.dice.one_in(20) {
             // A client that did not hear the answer asks again, and nothing happens twice.
-            return self.client.send_patiently(&call, PATIENCE, &self.token).await;
+            return self
+                .client
+                .send_patiently(&call, PATIENCE, &self.token)
+                .await;
         }
         answer
     }

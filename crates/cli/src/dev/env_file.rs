@@ -28,7 +28,9 @@ impl EnvFile {
         fs::create_dir_all(data_dir).with_context(describe)?;
         // One that a crash left behind may have another mode.
         match fs::remove_file(&path) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(error).with_context(describe),
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                return Err(error).with_context(describe);
+            }
             _ => {}
         }
         let lines = [
@@ -38,9 +40,14 @@ impl EnvFile {
             ("ORDERLY_AMQP_URL", amqp_url),
         ]
         .map(|(name, value)| format!("export {name}='{value}'\n"));
-        let mut file =
-            OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).with_context(describe)?;
-        file.write_all(lines.concat().as_bytes()).with_context(describe)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)
+            .with_context(describe)?;
+        file.write_all(lines.concat().as_bytes())
+            .with_context(describe)?;
         Ok(Self { path })
     }
 
@@ -68,10 +75,23 @@ mod tests {
         let directory = std::env::temp_dir().join(format!("orderly-env-{}", std::process::id()));
         fs::create_dir_all(&directory).unwrap();
         fs::write(directory.join("env"), "left behind").unwrap();
-        let file = EnvFile::write(&directory, "http://h:1", "ord_dev_k", "postgres://d", "amqp://a").unwrap();
+        let file = EnvFile::write(
+            &directory,
+            "http://h:1",
+            "ord_dev_k",
+            "postgres://d",
+            "amqp://a",
+        )
+        .unwrap();
         let text = fs::read_to_string(file.path()).unwrap();
-        assert!(text.starts_with("export ORDERLY_URL='http://h:1'\n"), "{text}");
-        assert_eq!(fs::metadata(file.path()).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(
+            text.starts_with("export ORDERLY_URL='http://h:1'\n"),
+            "{text}"
+        );
+        assert_eq!(
+            fs::metadata(file.path()).unwrap().permissions().mode() & 0o777,
+            0o600
+        );
         drop(file);
         assert!(!directory.join("env").exists());
         fs::remove_dir(&directory).unwrap();

@@ -17,7 +17,15 @@ pub(super) struct DevKey(keys::MintedKey);
 
 impl DevKey {
     pub(super) async fn mint(store: &Store) -> anyhow::Result<Self> {
-        keys::mint(store, ENVIRONMENT, "orderly dev", PRODUCER, Scope::ALL.to_vec()).await.map(Self)
+        keys::mint(
+            store,
+            ENVIRONMENT,
+            "orderly dev",
+            PRODUCER,
+            Scope::ALL.to_vec(),
+        )
+        .await
+        .map(Self)
     }
 
     pub(super) fn token(&self) -> &str {
@@ -27,7 +35,10 @@ impl DevKey {
     /// Whether it succeeds or not, the process ends: a database that is away has nobody to accept the key.
     pub(super) async fn revoke(&self, store: &Store) {
         if let Err(error) = store.revoke_key(&self.0.key_id).await {
-            tracing::debug!(error = &error as &dyn std::error::Error, "the key was not revoked");
+            tracing::debug!(
+                error = &error as &dyn std::error::Error,
+                "the key was not revoked"
+            );
         }
     }
 }

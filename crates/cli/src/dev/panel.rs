@@ -14,8 +14,17 @@ pub(super) struct Panel<'a> {
 
 impl Panel<'_> {
     pub(super) fn print(&self, took: Duration) -> io::Result<()> {
-        let Self { url, key, env_file, demo } = self;
-        let demo = if *demo { "Demo traffic is running: watch the events.\n" } else { "" };
+        let Self {
+            url,
+            key,
+            env_file,
+            demo,
+        } = self;
+        let demo = if *demo {
+            "Demo traffic is running: watch the events.\n"
+        } else {
+            ""
+        };
         line(&format!(
             r#"
 {ready} after {seconds:.1} s

@@ -8,9 +8,12 @@ use orderly_devenv::{DevEnv, DevEnvOptions};
 /// Servers that are up.
 pub(super) enum Servers {
     /// Ended with this process.
-    Private(DevEnv),
+    Private(Box<DevEnv>),
     /// Somebody else's.
-    Given { database_url: String, amqp_url: String },
+    Given {
+        database_url: String,
+        amqp_url: String,
+    },
 }
 
 impl Servers {
@@ -20,12 +23,19 @@ impl Servers {
         given: Option<(String, String)>,
     ) -> anyhow::Result<Self> {
         if let Some((database_url, amqp_url)) = given {
-            return Ok(Self::Given { database_url, amqp_url });
+            return Ok(Self::Given {
+                database_url,
+                amqp_url,
+            });
         }
         eprintln!("starting PostgreSQL and RabbitMQ …");
-        let options = DevEnvOptions { data_dir: data_dir.to_owned(), keep, redis: false };
+        let options = DevEnvOptions {
+            data_dir: data_dir.to_owned(),
+            keep,
+            redis: false,
+        };
         let servers = DevEnv::start(options).await.context("start the servers")?;
-        Ok(Self::Private(servers))
+        Ok(Self::Private(Box::new(servers)))
     }
 
     pub(super) fn database_url(&self) -> String {

@@ -16,7 +16,13 @@ pub(crate) enum Step {
 }
 
 impl Step {
-    pub(crate) const ALL: [Self; 5] = [Self::Place, Self::Pay, Self::Ship, Self::Deliver, Self::Return];
+    pub(crate) const ALL: [Self; 5] = [
+        Self::Place,
+        Self::Pay,
+        Self::Ship,
+        Self::Deliver,
+        Self::Return,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -42,7 +48,14 @@ impl PlannedCommand {
     /// The first four steps of an order, then its returns.
     pub(crate) fn all_of(order: &PlannedOrder) -> Vec<Self> {
         let main = [place(order), pay(order), ship(order), deliver(order)];
-        main.into_iter().chain(order.returns.iter().map(|planned| give_back(order, planned))).collect()
+        main.into_iter()
+            .chain(
+                order
+                    .returns
+                    .iter()
+                    .map(|planned| give_back(order, planned)),
+            )
+            .collect()
     }
 
     /// The call that sends it and waits for the outcome.
@@ -76,11 +89,23 @@ fn place(order: &PlannedOrder) -> PlannedCommand {
 }
 
 fn pay(order: &PlannedOrder) -> PlannedCommand {
-    command(order, Step::Pay, &order.invoice, "pay", &json!({"method": "card"}))
+    command(
+        order,
+        Step::Pay,
+        &order.invoice,
+        "pay",
+        &json!({"method": "card"}),
+    )
 }
 
 fn ship(order: &PlannedOrder) -> PlannedCommand {
-    command(order, Step::Ship, &order.invoice, "ship", &json!({"carrier": "royal-mail", "tracking": order.invoice}))
+    command(
+        order,
+        Step::Ship,
+        &order.invoice,
+        "ship",
+        &json!({"carrier": "royal-mail", "tracking": order.invoice}),
+    )
 }
 
 fn deliver(order: &PlannedOrder) -> PlannedCommand {
@@ -89,12 +114,27 @@ fn deliver(order: &PlannedOrder) -> PlannedCommand {
 
 /// A C invoice may give back to several orders: the order's invoice tells its commands apart.
 fn give_back(order: &PlannedOrder, planned: &PlannedReturn) -> PlannedCommand {
-    let lines = planned.lines.iter().map(|(line, quantity)| json!({"line": line, "quantity": quantity}));
+    let lines = planned
+        .lines
+        .iter()
+        .map(|(line, quantity)| json!({"line": line, "quantity": quantity}));
     let data = json!({"lines": lines.collect::<Vec<_>>()});
-    command(order, Step::Return, &planned.invoice, &format!("return-{}", order.invoice), &data)
+    command(
+        order,
+        Step::Return,
+        &planned.invoice,
+        &format!("return-{}", order.invoice),
+        &data,
+    )
 }
 
-fn command(order: &PlannedOrder, step: Step, invoice: &str, key_step: &str, data: &Value) -> PlannedCommand {
+fn command(
+    order: &PlannedOrder,
+    step: Step,
+    invoice: &str,
+    key_step: &str,
+    data: &Value,
+) -> PlannedCommand {
     PlannedCommand {
         step,
         path: format!("/v1/orders/{}/commands", order.order_id),
@@ -114,8 +154,15 @@ mod tests {
     fn no_two_commands_of_the_sample_share_a_key() {
         let sample = Path::new(env!("CARGO_MANIFEST_DIR")).join("samples/retail-sample.csv");
         let plan = Plan::of(&retail::read_file(&sample).unwrap());
-        let commands: Vec<_> = plan.orders.iter().flat_map(PlannedCommand::all_of).collect();
-        assert_eq!(commands.len(), plan.orders.len() * 4 + plan.returns().count());
+        let commands: Vec<_> = plan
+            .orders
+            .iter()
+            .flat_map(PlannedCommand::all_of)
+            .collect();
+        assert_eq!(
+            commands.len(),
+            plan.orders.len() * 4 + plan.returns().count()
+        );
         let keys: HashSet<_> = commands.iter().map(|command| &command.key).collect();
         assert_eq!(keys.len(), commands.len());
     }

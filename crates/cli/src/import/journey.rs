@@ -16,19 +16,28 @@ use super::{
 use crate::client::{Answer, Call, Client, ClientError, Refusal};
 
 /// How long a server may be away, or a command stay queued, before an order is given up: longer than any restart.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 /// Payments answer within milliseconds in the sandbox; the event is what is waited for, asking is the second line.
 const ASK_EVERY: Duration = Duration::from_secs(2);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StepEnd {
-    Applied { replayed: bool },
-    Rejected { code: String, replayed: bool },
+    Applied {
+        replayed: bool,
+    },
+    Rejected {
+        code: String,
+        replayed: bool,
+    },
     /// An earlier step stopped the order, with this code.
-    NotSent { code: String },
+    NotSent {
+        code: String,
+    },
     /// Not known or not final when the import gave up.
-    Unfinished { reason: String },
+    Unfinished {
+        reason: String,
+    },
 }
 
 /// What drives the journeys of one import.
@@ -47,7 +56,10 @@ enum Outcome {
 
 impl Journeys<'_> {
     /// Sends the order's commands; gives one end per command, in their order. An error concerns the whole import.
-    pub(crate) async fn travel(&self, order: &PlannedOrder) -> Result<Vec<(Step, StepEnd)>, ClientError> {
+    pub(crate) async fn travel(
+        &self,
+        order: &PlannedOrder,
+    ) -> Result<Vec<(Step, StepEnd)>, ClientError> {
         let mut following = self.watch.follow(order.order_id);
         let mut stopped: Option<StepEnd> = None;
         let mut paid_after: Option<(u64, bool)> = None;
@@ -57,7 +69,10 @@ impl Journeys<'_> {
                 && stopped.is_none()
                 && let Some((version, replayed)) = paid_after
             {
-                stopped = self.await_paid(order, &mut following, version, replayed).await?.err();
+                stopped = self
+                    .await_paid(order, &mut following, version, replayed)
+                    .await?
+                    .err();
             }
             if let Some(end) = &stopped {
                 ends.push((command.step, end.clone()));
@@ -65,7 +80,9 @@ impl Journeys<'_> {
             }
             let end = match self.command(&command).await? {
                 Outcome::Applied { version, replayed } => {
-                    paid_after = (command.step == Step::Pay).then_some((version, replayed)).or(paid_after);
+                    paid_after = (command.step == Step::Pay)
+                        .then_some((version, replayed))
+                        .or(paid_after);
                     StepEnd::Applied { replayed }
                 }
                 Outcome::Rejected { code, replayed } => {
@@ -73,7 +90,9 @@ impl Journeys<'_> {
                     StepEnd::Rejected { code, replayed }
                 }
                 Outcome::Unfinished { reason } => {
-                    stopped = stops(command.step, || StepEnd::Unfinished { reason: reason.clone() });
+                    stopped = stops(command.step, || StepEnd::Unfinished {
+                        reason: reason.clone(),
+                    });
                     StepEnd::Unfinished { reason }
                 }
             };
@@ -84,11 +103,21 @@ impl Journeys<'_> {
 
     async fn command(&self, command: &PlannedCommand) -> Result<Outcome, ClientError> {
         if self.token.is_cancelled() {
-            return Ok(Outcome::Unfinished { reason: "stopped".to_owned() });
+            return Ok(Outcome::Unfinished {
+                reason: "stopped".to_owned(),
+            });
         }
-        let answer = match self.client.send_patiently(&command.call(), PATIENCE, self.token).await {
+        let answer = match self
+            .client
+            .send_patiently(&command.call(), PATIENCE, self.token)
+            .await
+        {
             Ok(answer) => answer,
-            Err(error) if error.is_passing() => return Ok(Outcome::Unfinished { reason: "unreachable".to_owned() }),
+            Err(error) if error.is_passing() => {
+                return Ok(Outcome::Unfinished {
+                    reason: "unreachable".to_owned(),
+                });
+            }
             Err(error) => return Err(error),
         };
         self.settle(answer).await
@@ -101,23 +130,48 @@ impl Journeys<'_> {
         let gives_up_at = Instant::now() + PATIENCE;
         loop {
             match (answer.status, answer.text("/status"), &location) {
-                (401 | 403, ..) => return Err(ClientError::Refused(Refusal::of(answer.status, &answer.body))),
+                (401 | 403, ..) => {
+                    return Err(ClientError::Refused(Refusal::of(
+                        answer.status,
+                        &answer.body,
+                    )));
+                }
                 (200..300, Some("applied"), _) => {
-                    let version = answer.body.get("version").and_then(Value::as_u64).unwrap_or(0);
+                    let version = answer
+                        .body
+                        .get("version")
+                        .and_then(Value::as_u64)
+                        .unwrap_or(0);
                     return Ok(Outcome::Applied { version, replayed });
                 }
                 (200..300, Some("queued"), Some(location)) if Instant::now() < gives_up_at => {
                     let pause = answer.retry_after.unwrap_or(ASK_EVERY).min(ASK_EVERY);
                     if self.token.run_until_cancelled(sleep(pause)).await.is_none() {
-                        return Ok(Outcome::Unfinished { reason: "stopped".to_owned() });
+                        return Ok(Outcome::Unfinished {
+                            reason: "stopped".to_owned(),
+                        });
                     }
-                    answer = self.client.send_patiently(&Call::get(location), PATIENCE, self.token).await?;
+                    answer = self
+                        .client
+                        .send_patiently(&Call::get(location), PATIENCE, self.token)
+                        .await?;
                 }
                 (200..300, Some(status @ ("queued" | "parked")), _) => {
-                    return Ok(Outcome::Unfinished { reason: status.to_owned() });
+                    return Ok(Outcome::Unfinished {
+                        reason: status.to_owned(),
+                    });
                 }
-                (429 | 500.., ..) => return Ok(Outcome::Unfinished { reason: code_of(&answer) }),
-                _ => return Ok(Outcome::Rejected { code: code_of(&answer), replayed }),
+                (429 | 500.., ..) => {
+                    return Ok(Outcome::Unfinished {
+                        reason: code_of(&answer),
+                    });
+                }
+                _ => {
+                    return Ok(Outcome::Rejected {
+                        code: code_of(&answer),
+                        replayed,
+                    });
+                }
             }
         }
     }
@@ -147,13 +201,17 @@ impl Journeys<'_> {
                 return Ok(progress);
             }
         }
-        Ok(Err(StepEnd::Unfinished { reason: "payment_pending".to_owned() }))
+        Ok(Err(StepEnd::Unfinished {
+            reason: "payment_pending".to_owned(),
+        }))
     }
 
     async fn read(&self, path: &str) -> Result<Option<Seen>, ClientError> {
         match self.client.fetch(&Call::get(path)).await {
             Ok(order) => Ok(Seen::of(&order)),
-            Err(error) if error.is_passing() || error.exit() == crate::exit::Exit::Unavailable => Ok(None),
+            Err(error) if error.is_passing() || error.exit() == crate::exit::Exit::Unavailable => {
+                Ok(None)
+            }
             Err(error) => Err(error),
         }
     }
@@ -169,7 +227,11 @@ fn payment_progress(seen: &Seen, requested: u64) -> Option<Result<(), StepEnd>> 
     if seen.version < requested {
         return None;
     }
-    let ends = |code: &str| Some(Err(StepEnd::NotSent { code: code.to_owned() }));
+    let ends = |code: &str| {
+        Some(Err(StepEnd::NotSent {
+            code: code.to_owned(),
+        }))
+    };
     match seen.status.as_str() {
         "payment_pending" => None,
         // Requested, and open again: declined.
@@ -181,7 +243,11 @@ fn payment_progress(seen: &Seen, requested: u64) -> Option<Result<(), StepEnd>> 
 
 fn code_of(answer: &Answer) -> String {
     let code = Refusal::of(answer.status, &answer.body).code;
-    if code.is_empty() { format!("http_{}", answer.status) } else { code }
+    if code.is_empty() {
+        format!("http_{}", answer.status)
+    } else {
+        code
+    }
 }
 
 #[cfg(test)]
@@ -189,7 +255,13 @@ mod tests {
     use super::{Seen, StepEnd, payment_progress};
 
     fn progress(version: u64, status: &str) -> Option<Result<(), StepEnd>> {
-        payment_progress(&Seen { version, status: status.to_owned() }, 2)
+        payment_progress(
+            &Seen {
+                version,
+                status: status.to_owned(),
+            },
+            2,
+        )
     }
 
     #[test]
@@ -200,15 +272,27 @@ mod tests {
 
     #[test]
     fn a_paid_order_and_all_that_follows_may_ship() {
-        for status in ["paid", "partially_shipped", "shipped", "delivered", "returned"] {
+        for status in [
+            "paid",
+            "partially_shipped",
+            "shipped",
+            "delivered",
+            "returned",
+        ] {
             assert_eq!(progress(3, status), Some(Ok(())), "{status}");
         }
-        assert_eq!(progress(2, "paid"), Some(Ok(())), "a total of 0 is paid by the `pay` itself");
+        assert_eq!(
+            progress(2, "paid"),
+            Some(Ok(())),
+            "a total of 0 is paid by the `pay` itself"
+        );
     }
 
     #[test]
     fn a_declined_payment_ends_the_journey() {
-        let declined = StepEnd::NotSent { code: "payment_declined".to_owned() };
+        let declined = StepEnd::NotSent {
+            code: "payment_declined".to_owned(),
+        };
         assert_eq!(progress(3, "placed"), Some(Err(declined)));
     }
 }

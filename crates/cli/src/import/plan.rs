@@ -84,14 +84,20 @@ impl SkipReason {
 impl Plan {
     /// Plans the whole file.
     pub(crate) fn of(lines: &[RetailLine]) -> Self {
-        let mut plan = Self { file_lines: lines.len(), ..Self::default() };
+        let mut plan = Self {
+            file_lines: lines.len(),
+            ..Self::default()
+        };
         let mut orders_of_customer: HashMap<&str, Vec<usize>> = HashMap::new();
         for invoice in by_invoice(lines) {
             if invoice[0].invoice.starts_with('C') {
                 plan.give_back(&invoice, &orders_of_customer);
             } else if let Some(order) = plan.place(&invoice) {
                 if let Some(customer) = &invoice[0].customer {
-                    orders_of_customer.entry(customer).or_default().push(plan.orders.len());
+                    orders_of_customer
+                        .entry(customer)
+                        .or_default()
+                        .push(plan.orders.len());
                 }
                 plan.orders.push(order);
             }
@@ -117,8 +123,9 @@ impl Plan {
     }
 
     fn place(&mut self, invoice: &[&RetailLine]) -> Option<PlannedOrder> {
-        let is_adjustment =
-            |line: &RetailLine| line.quantity < 0 || (line.unit_price_minor == 0 && line.customer.is_none());
+        let is_adjustment = |line: &RetailLine| {
+            line.quantity < 0 || (line.unit_price_minor == 0 && line.customer.is_none())
+        };
         let mut lines: Vec<PlannedLine> = Vec::new();
         let mut number_of: HashMap<(&str, i64), usize> = HashMap::new();
         let mut file_lines = 0;
@@ -128,15 +135,17 @@ impl Plan {
                 continue;
             }
             file_lines += 1;
-            let number = *number_of.entry((&line.sku, line.unit_price_minor)).or_insert_with(|| {
-                lines.push(PlannedLine {
-                    sku: line.sku.clone(),
-                    unit_price_minor: line.unit_price_minor,
-                    quantity: 0,
-                    returned: 0,
+            let number = *number_of
+                .entry((&line.sku, line.unit_price_minor))
+                .or_insert_with(|| {
+                    lines.push(PlannedLine {
+                        sku: line.sku.clone(),
+                        unit_price_minor: line.unit_price_minor,
+                        quantity: 0,
+                        returned: 0,
+                    });
+                    lines.len() - 1
                 });
-                lines.len() - 1
-            });
             lines[number].quantity += line.quantity;
         }
         let first = invoice.first().filter(|_| file_lines > 0)?;
@@ -144,7 +153,10 @@ impl Plan {
             order_id: Uuid::new_v5(&INVOICES, first.invoice.as_bytes()),
             invoice: first.invoice.clone(),
             customer_id: first.customer.clone().unwrap_or_else(|| GUEST.to_owned()),
-            note: format!("invoice {} of {}, {}", first.invoice, first.invoiced_at, first.country),
+            note: format!(
+                "invoice {} of {}, {}",
+                first.invoice, first.invoiced_at, first.country
+            ),
             lines,
             file_lines,
             returns: Vec::new(),
@@ -152,20 +164,33 @@ impl Plan {
     }
 
     /// A C invoice: its lines summed per SKU, each sum given to the customer's latest order that can still cover it.
-    fn give_back(&mut self, invoice: &[&RetailLine], orders_of_customer: &HashMap<&str, Vec<usize>>) {
+    fn give_back(
+        &mut self,
+        invoice: &[&RetailLine],
+        orders_of_customer: &HashMap<&str, Vec<usize>>,
+    ) {
         let Some(customer) = &invoice[0].customer else {
             return self.skip(SkipReason::NoCustomer, invoice.len());
         };
-        let orders = orders_of_customer.get(customer.as_str()).map_or(&[][..], Vec::as_slice);
+        let orders = orders_of_customer
+            .get(customer.as_str())
+            .map_or(&[][..], Vec::as_slice);
         let mut per_order: BTreeMap<usize, (BTreeMap<usize, i64>, usize)> = BTreeMap::new();
         for (sku, (pieces, file_lines)) in sums_by_sku(invoice) {
             if pieces <= 0 {
                 self.skip(SkipReason::StockAdjustment, file_lines);
                 continue;
             }
-            let holding: Vec<usize> =
-                orders.iter().rev().copied().filter(|&order| self.orders[order].holds(sku)).collect();
-            let covering = holding.iter().copied().find(|&order| self.orders[order].unreturned(sku) >= pieces);
+            let holding: Vec<usize> = orders
+                .iter()
+                .rev()
+                .copied()
+                .filter(|&order| self.orders[order].holds(sku))
+                .collect();
+            let covering = holding
+                .iter()
+                .copied()
+                .find(|&order| self.orders[order].unreturned(sku) >= pieces);
             match covering {
                 Some(order) => {
                     let (lines, count) = per_order.entry(order).or_default();
@@ -189,7 +214,12 @@ impl Plan {
 impl PlannedOrder {
     /// Lines of the file in the order and its returns.
     pub(crate) fn all_file_lines(&self) -> usize {
-        self.file_lines + self.returns.iter().map(|planned| planned.file_lines).sum::<usize>()
+        self.file_lines
+            + self
+                .returns
+                .iter()
+                .map(|planned| planned.file_lines)
+                .sum::<usize>()
     }
 
     fn holds(&self, sku: &str) -> bool {
@@ -197,13 +227,22 @@ impl PlannedOrder {
     }
 
     fn unreturned(&self, sku: &str) -> i64 {
-        self.lines.iter().filter(|line| line.sku == sku).map(|line| line.quantity - line.returned).sum()
+        self.lines
+            .iter()
+            .filter(|line| line.sku == sku)
+            .map(|line| line.quantity - line.returned)
+            .sum()
     }
 
     /// Spreads `pieces` over the lines of `sku`, first line first. The caller has checked that they cover it.
     fn take_back(&mut self, sku: &str, mut pieces: i64) -> Vec<(usize, i64)> {
         let mut taken = Vec::new();
-        for (index, line) in self.lines.iter_mut().enumerate().filter(|(_, line)| line.sku == sku) {
+        for (index, line) in self
+            .lines
+            .iter_mut()
+            .enumerate()
+            .filter(|(_, line)| line.sku == sku)
+        {
             let part = pieces.min(line.quantity - line.returned);
             if part > 0 {
                 line.returned += part;

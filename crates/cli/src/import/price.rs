@@ -15,7 +15,11 @@ pub(crate) fn pence(text: &str) -> Option<i64> {
         2 => fraction.parse().ok()?,
         _ => return None,
     };
-    pounds.parse::<i64>().ok()?.checked_mul(100)?.checked_add(pence)
+    pounds
+        .parse::<i64>()
+        .ok()?
+        .checked_mul(100)?
+        .checked_add(pence)
 }
 
 #[cfg(test)]
@@ -41,7 +45,19 @@ mod tests {
 
     #[test]
     fn what_is_not_whole_pence_is_refused() {
-        for text in ["", ".", ".5", "-1", "+1", "1e3", "1,5", "0.001", "1.2.3", " 1", "92233720368547758.08"] {
+        for text in [
+            "",
+            ".",
+            ".5",
+            "-1",
+            "+1",
+            "1e3",
+            "1,5",
+            "0.001",
+            "1.2.3",
+            " 1",
+            "92233720368547758.08",
+        ] {
             assert_eq!(pence(text), None, "{text}");
         }
     }

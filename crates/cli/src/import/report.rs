@@ -31,7 +31,10 @@ struct CommandRow {
 
 impl Report {
     pub(super) fn new(plan: &Plan, tally: &Tally) -> Self {
-        let command = |(step, count): (super::command::Step, _)| CommandRow { step: step.as_str(), count };
+        let command = |(step, count): (super::command::Step, _)| CommandRow {
+            step: step.as_str(),
+            count,
+        };
         Self {
             file_lines: plan.file_lines,
             accounted_lines: tally.total_lines(),
@@ -53,21 +56,57 @@ impl Report {
     }
 
     pub(crate) fn table(&self) -> String {
-        let total = ["total".to_owned(), String::new(), thousands(self.accounted_lines)];
-        let rows = self.lines.iter().map(|row| [row.fate.as_str().to_owned(), row.by.clone(), thousands(row.lines)]);
+        let total = [
+            "total".to_owned(),
+            String::new(),
+            thousands(self.accounted_lines),
+        ];
+        let rows = self.lines.iter().map(|row| {
+            [
+                row.fate.as_str().to_owned(),
+                row.by.clone(),
+                thousands(row.lines),
+            ]
+        });
         let lines = output::table(["lines", "by", "count"], rows.chain([total]));
         let commands = output::table(
-            ["commands", "applied", "rejected", "not sent", "unfinished", "replayed"],
+            [
+                "commands",
+                "applied",
+                "rejected",
+                "not sent",
+                "unfinished",
+                "replayed",
+            ],
             self.commands.iter().map(|CommandRow { step, count }| {
-                let CommandCount { applied, rejected, not_sent, unfinished, replayed } = *count;
+                let CommandCount {
+                    applied,
+                    rejected,
+                    not_sent,
+                    unfinished,
+                    replayed,
+                } = *count;
                 let [applied, rejected, not_sent, unfinished, replayed] =
                     [applied, rejected, not_sent, unfinished, replayed].map(thousands);
-                [(*step).to_owned(), applied, rejected, not_sent, unfinished, replayed]
+                [
+                    (*step).to_owned(),
+                    applied,
+                    rejected,
+                    not_sent,
+                    unfinished,
+                    replayed,
+                ]
             }),
         );
         let verdict = match self.exit() {
-            Exit::Ok => output::green(&format!("All {} lines are accounted for.", thousands(self.file_lines))),
-            Exit::Partly => "Not finished: run the same command again, it goes on where this one ended.".to_owned(),
+            Exit::Ok => output::green(&format!(
+                "All {} lines are accounted for.",
+                thousands(self.file_lines)
+            )),
+            Exit::Partly => {
+                "Not finished: run the same command again, it goes on where this one ended."
+                    .to_owned()
+            }
             _ => output::red(&format!(
                 "{} lines are accounted for, and the file has {}.",
                 thousands(self.accounted_lines),

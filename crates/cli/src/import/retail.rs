@@ -29,7 +29,12 @@ pub(crate) enum RetailError {
     #[error("this is not the shop's file")]
     Form(#[source] csv::Error),
     #[error("line {line}: {field} {value:?} is not {expected}")]
-    Value { line: u64, field: &'static str, value: String, expected: &'static str },
+    Value {
+        line: u64,
+        field: &'static str,
+        value: String,
+        expected: &'static str,
+    },
 }
 
 #[derive(Deserialize)]
@@ -52,40 +57,63 @@ struct Record {
 
 /// Reads the whole file; 40,000 lines take a few MB.
 pub(crate) fn read_file(path: &Path) -> Result<Vec<RetailLine>, RetailError> {
-    let file = std::fs::File::open(path)
-        .map_err(|source| RetailError::Open { path: path.display().to_string(), source })?;
+    let file = std::fs::File::open(path).map_err(|source| RetailError::Open {
+        path: path.display().to_string(),
+        source,
+    })?;
     read(file)
 }
 
 /// Reads every line, in order.
 pub(crate) fn read(input: impl io::Read) -> Result<Vec<RetailLine>, RetailError> {
-    let mut reader = csv::ReaderBuilder::new().trim(csv::Trim::All).from_reader(input);
+    let mut reader = csv::ReaderBuilder::new()
+        .trim(csv::Trim::All)
+        .from_reader(input);
     let headers = reader.headers().map_err(RetailError::Form)?.clone();
     let mut lines = Vec::new();
     for record in reader.records() {
         let record = record.map_err(RetailError::Form)?;
         let line = record.position().map_or(0, csv::Position::line);
-        let record: Record = record.deserialize(Some(&headers)).map_err(RetailError::Form)?;
+        let record: Record = record
+            .deserialize(Some(&headers))
+            .map_err(RetailError::Form)?;
         lines.push(line_of(record, line)?);
     }
     Ok(lines)
 }
 
 fn line_of(record: Record, line: u64) -> Result<RetailLine, RetailError> {
-    let bad = |field, value: &str, expected| RetailError::Value { line, field, value: value.to_owned(), expected };
+    let bad = |field, value: &str, expected| RetailError::Value {
+        line,
+        field,
+        value: value.to_owned(),
+        expected,
+    };
     if record.invoice.is_empty() {
         return Err(bad("InvoiceNo", "", "an invoice number"));
     }
     if record.stock_code.is_empty() {
         return Err(bad("StockCode", "", "a stock code"));
     }
-    let quantity =
-        record.quantity.parse().map_err(|_| bad("Quantity", &record.quantity, "a whole number"))?;
-    let unit_price_minor = price::pence(&record.unit_price)
-        .ok_or_else(|| bad("UnitPrice", &record.unit_price, "a price in pounds and whole pence, 0 or more"))?;
+    let quantity = record
+        .quantity
+        .parse()
+        .map_err(|_| bad("Quantity", &record.quantity, "a whole number"))?;
+    let unit_price_minor = price::pence(&record.unit_price).ok_or_else(|| {
+        bad(
+            "UnitPrice",
+            &record.unit_price,
+            "a price in pounds and whole pence, 0 or more",
+        )
+    })?;
     Ok(RetailLine {
         invoice: record.invoice,
-        sku: record.stock_code.to_uppercase().split_whitespace().collect::<Vec<_>>().join("_"),
+        sku: record
+            .stock_code
+            .to_uppercase()
+            .split_whitespace()
+            .collect::<Vec<_>>()
+            .join("_"),
         quantity,
         invoiced_at: record.invoiced_at,
         unit_price_minor,
@@ -98,11 +126,13 @@ fn line_of(record: Record, line: u64) -> Result<RetailLine, RetailError> {
 mod tests {
     use super::{RetailError, read};
 
-    const HEADER: &str = "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
+    const HEADER: &str =
+        "InvoiceNo,StockCode,Description,Quantity,InvoiceDate,UnitPrice,CustomerID,Country\n";
 
     #[test]
     fn codes_are_upper_cased_and_an_empty_customer_is_none() {
-        let text = format!("{HEADER}900001,mug-a,\"MUG, RED\",6,01/12/2010 08:26,2.5,,United Kingdom\n");
+        let text =
+            format!("{HEADER}900001,mug-a,\"MUG, RED\",6,01/12/2010 08:26,2.5,,United Kingdom\n");
         let lines = read(text.as_bytes()).unwrap();
         assert_eq!(lines[0].sku, "MUG-A");
         assert_eq!(lines[0].customer, None);
@@ -119,11 +149,24 @@ mod tests {
     fn a_bad_value_is_named_with_its_line() {
         let text = format!("{HEADER}1,A,x,1,d,1,,UK\n2,B,x,1.5,d,1,,UK\n");
         let error = read(text.as_bytes()).unwrap_err();
-        assert!(matches!(error, RetailError::Value { line: 3, field: "Quantity", .. }), "{error}");
+        assert!(
+            matches!(
+                error,
+                RetailError::Value {
+                    line: 3,
+                    field: "Quantity",
+                    ..
+                }
+            ),
+            "{error}"
+        );
     }
 
     #[test]
     fn another_file_is_refused() {
-        assert!(matches!(read("a,b\n1,2\n".as_bytes()), Err(RetailError::Form(_))));
+        assert!(matches!(
+            read("a,b\n1,2\n".as_bytes()),
+            Err(RetailError::Form(_))
+        ));
     }
 }

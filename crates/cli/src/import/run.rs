@@ -21,10 +21,16 @@ impl FromStr for Speed {
     type Err = &'static str;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let number = || text.parse().ok().filter(|speed| (0.01..=100_000.0).contains(speed));
+        let number = || {
+            text.parse()
+                .ok()
+                .filter(|speed| (0.01..=100_000.0).contains(speed))
+        };
         match text {
             "max" => Ok(Self::Max),
-            _ => number().map(Self::PerSecond).ok_or("neither max nor a number from 0.01 to 100000"),
+            _ => number()
+                .map(Self::PerSecond)
+                .ok_or("neither max nor a number from 0.01 to 100000"),
         }
     }
 }
@@ -40,7 +46,17 @@ pub(super) async fn run(
     let watch = OrderWatch::default();
     let stop_watching = CancellationToken::new();
     let travelling = async {
-        let tally = travel(&Journeys { client, watch: &watch, token }, plan, speed, concurrency).await;
+        let tally = travel(
+            &Journeys {
+                client,
+                watch: &watch,
+                token,
+            },
+            plan,
+            speed,
+            concurrency,
+        )
+        .await;
         stop_watching.cancel();
         tally
     };
@@ -58,14 +74,25 @@ async fn travel(
     progress.inc(plan.skipped.values().sum::<usize>() as u64);
     let mut tally = Tally::new(plan);
     let pace = Pace::new(speed);
-    let begun = stream::unfold((plan.orders.iter(), pace), async |(mut orders, mut pace)| {
-        let order = orders.next()?;
-        let go_on = journeys.token.run_until_cancelled(pace.next()).await.is_some();
-        Some(((order, go_on), (orders, pace)))
-    });
+    let begun = stream::unfold(
+        (plan.orders.iter(), pace),
+        async |(mut orders, mut pace)| {
+            let order = orders.next()?;
+            let go_on = journeys
+                .token
+                .run_until_cancelled(pace.next())
+                .await
+                .is_some();
+            Some(((order, go_on), (orders, pace)))
+        },
+    );
     let mut ends = begun
         .map(|(order, go_on)| async move {
-            let ends = if go_on { Some(journeys.travel(order).await) } else { None };
+            let ends = if go_on {
+                Some(journeys.travel(order).await)
+            } else {
+                None
+            };
             (order, ends)
         })
         .buffer_unordered(concurrency)
@@ -86,7 +113,9 @@ struct Pace(Option<Interval>);
 
 impl Pace {
     fn new(speed: Speed) -> Self {
-        let Speed::PerSecond(speed) = speed else { return Self(None) };
+        let Speed::PerSecond(speed) = speed else {
+            return Self(None);
+        };
         let mut interval = interval(Duration::from_secs_f64(1.0 / speed));
         // A pause of the server must not become a burst after it.
         interval.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -102,8 +131,10 @@ impl Pace {
 
 /// On stderr, and only on a terminal.
 pub(super) fn progress_bar(length: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {human_pos}/{human_len} lines, {per_sec}, {eta} left")
-        .unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar());
+    let style = ProgressStyle::with_template(
+        "{bar:40} {human_pos}/{human_len} lines, {per_sec}, {eta} left",
+    )
+    .unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar());
     ProgressBar::new(length as u64).with_style(style)
 }
 

@@ -13,7 +13,7 @@ use crate::client::{Call, Client};
 /// Adjustments under way at once: each is one short transaction.
 const CONCURRENCY: usize = 16;
 /// As for an order's commands: longer than any restart.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Adds floor(demand × percent / 100) of every SKU.
 pub(super) async fn run(
@@ -22,10 +22,16 @@ pub(super) async fn run(
     percent: u32,
     token: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let amounts: BTreeMap<&str, i64> =
-        plan.demand().into_iter().map(|(sku, demand)| (sku, share(demand, percent))).collect();
+    let amounts: BTreeMap<&str, i64> = plan
+        .demand()
+        .into_iter()
+        .map(|(sku, demand)| (sku, share(demand, percent)))
+        .collect();
     let added = seed_stock(client, "retail/seed", &amounts, token).await?;
-    eprintln!("stock: {percent} % of the demand for {} SKUs ({added} of them new)", amounts.len());
+    eprintln!(
+        "stock: {percent} % of the demand for {} SKUs ({added} of them new)",
+        amounts.len()
+    );
     Ok(())
 }
 
@@ -58,11 +64,13 @@ async fn adjust(
     let path = format!("/v1/stock/{sku}/adjustments");
     let key = format!("{key_prefix}/{sku}");
     let body = json!({ "delta": pieces });
-    let answer = client.send_patiently(&Call::post(&path, &body).key(&key), PATIENCE, token).await?;
+    let answer = client
+        .send_patiently(&Call::post(&path, &body).key(&key), PATIENCE, token)
+        .await?;
     let replayed = answer.replayed;
-    answer
-        .success()
-        .with_context(|| format!("add {pieces} of {sku} to stock, which is done once per SKU, as {key}"))?;
+    answer.success().with_context(|| {
+        format!("add {pieces} of {sku} to stock, which is done once per SKU, as {key}")
+    })?;
     Ok(!replayed)
 }
 
@@ -77,6 +85,9 @@ mod tests {
 
     #[test]
     fn a_share_is_rounded_down() {
-        assert_eq!([share(10, 70), share(1, 70), share(3, 100), share(3, 0)], [7, 0, 3, 0]);
+        assert_eq!(
+            [share(10, 70), share(1, 70), share(3, 100), share(3, 0)],
+            [7, 0, 3, 0]
+        );
     }
 }

@@ -70,7 +70,9 @@ impl Tally {
             };
             let (fate, by) = match end {
                 StepEnd::Applied { .. } => (Fate::Applied, step.as_str()),
-                StepEnd::Rejected { code, .. } | StepEnd::NotSent { code } => (Fate::Rejected, code.as_str()),
+                StepEnd::Rejected { code, .. } | StepEnd::NotSent { code } => {
+                    (Fate::Rejected, code.as_str())
+                }
                 StepEnd::Unfinished { reason } => (Fate::Unfinished, reason.as_str()),
             };
             self.add_lines(fate, by, file_lines);
@@ -92,7 +94,9 @@ impl Tally {
     }
 
     pub(crate) fn commands(&self) -> impl Iterator<Item = (Step, CommandCount)> {
-        Step::ALL.into_iter().map(|step| (step, self.commands.get(&step).copied().unwrap_or_default()))
+        Step::ALL
+            .into_iter()
+            .map(|step| (step, self.commands.get(&step).copied().unwrap_or_default()))
     }
 
     /// Lines accounted for; all lines of the file, or this code is wrong.
@@ -148,10 +152,17 @@ mod tests {
         for (index, order) in plan.orders.iter().enumerate() {
             let end = match index % 3 {
                 0 => StepEnd::Applied { replayed: false },
-                1 => StepEnd::NotSent { code: "insufficient_stock".to_owned() },
-                _ => StepEnd::Unfinished { reason: "queued".to_owned() },
+                1 => StepEnd::NotSent {
+                    code: "insufficient_stock".to_owned(),
+                },
+                _ => StepEnd::Unfinished {
+                    reason: "queued".to_owned(),
+                },
             };
-            let ends: Vec<_> = PlannedCommand::all_of(order).iter().map(|c| (c.step, end.clone())).collect();
+            let ends: Vec<_> = PlannedCommand::all_of(order)
+                .iter()
+                .map(|c| (c.step, end.clone()))
+                .collect();
             tally.add(order, &ends);
         }
         assert_eq!(tally.total_lines(), plan.file_lines);
@@ -162,8 +173,17 @@ mod tests {
     fn an_order_never_begun_keeps_its_lines_and_those_of_its_returns() {
         let plan = sample();
         let mut tally = Tally::new(&plan);
-        plan.orders.iter().for_each(|order| tally.add_unbegun(order));
+        plan.orders
+            .iter()
+            .for_each(|order| tally.add_unbegun(order));
         assert_eq!(tally.total_lines(), plan.file_lines);
-        assert_eq!(tally.rows().iter().filter(|row| row.fate == Fate::Unfinished).count(), 1);
+        assert_eq!(
+            tally
+                .rows()
+                .iter()
+                .filter(|row| row.fate == Fate::Unfinished)
+                .count(),
+            1
+        );
     }
 }

@@ -11,7 +11,7 @@ use uuid::Uuid;
 use crate::client::{Backoff, Client, ClientError};
 
 /// A stream that cannot be had for so long will not be had: from then on waiting is asking.
-const PATIENCE: Duration = Duration::from_secs(600);
+const PATIENCE: Duration = Duration::from_mins(10);
 
 /// The last thing heard of an order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -47,7 +47,11 @@ impl OrderWatch {
     pub(crate) fn follow(&self, order_id: Uuid) -> Following<'_> {
         let (sender, seen) = watch::channel(Seen::default());
         self.lock().insert(order_id, sender);
-        Following { watch: self, order_id, seen }
+        Following {
+            watch: self,
+            order_id,
+            seen,
+        }
     }
 
     /// Reads the stream until `token` is cancelled.
@@ -57,8 +61,14 @@ impl OrderWatch {
             if let Some(Err(error)) = token.run_until_cancelled(self.read(client)).await {
                 tracing::debug!(error = %error, "the event stream broke off; opening it again");
             }
-            let Some(pause) = backoff.next(None) else { return };
-            if token.run_until_cancelled(tokio::time::sleep(pause)).await.is_none() {
+            let Some(pause) = backoff.next(None) else {
+                return;
+            };
+            if token
+                .run_until_cancelled(tokio::time::sleep(pause))
+                .await
+                .is_none()
+            {
                 return;
             }
         }
@@ -76,8 +86,13 @@ impl OrderWatch {
 
     fn heard(&self, event: &Value) {
         let data = event.get("data").unwrap_or(event);
-        let order_id = data.get("order_id").and_then(Value::as_str).and_then(|id| id.parse().ok());
-        let (Some(order_id), Some(seen)) = (order_id, Seen::of(data)) else { return };
+        let order_id = data
+            .get("order_id")
+            .and_then(Value::as_str)
+            .and_then(|id| id.parse().ok());
+        let (Some(order_id), Some(seen)) = (order_id, Seen::of(data)) else {
+            return;
+        };
         if let Some(sender) = self.lock().get(&order_id) {
             // A late duplicate of an older version must not hide a newer one.
             sender.send_if_modified(|last| {
@@ -91,7 +106,9 @@ impl OrderWatch {
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, watch::Sender<Seen>>> {
-        self.followed.lock().expect("no code that can panic runs under this lock")
+        self.followed
+            .lock()
+            .expect("no code that can panic runs under this lock")
     }
 }
 
@@ -125,9 +142,17 @@ mod tests {
         let order_id = Uuid::new_v4();
         let mut following = watch.follow(order_id);
         for (version, status) in [(3, "paid"), (2, "payment_pending")] {
-            watch.heard(&json!({"data": {"order_id": order_id, "version": version, "status": status}}));
+            watch.heard(
+                &json!({"data": {"order_id": order_id, "version": version, "status": status}}),
+            );
         }
-        assert_eq!(following.heard().await, Seen { version: 3, status: "paid".into() });
+        assert_eq!(
+            following.heard().await,
+            Seen {
+                version: 3,
+                status: "paid".into()
+            }
+        );
         drop(following);
         assert!(watch.lock().is_empty());
     }

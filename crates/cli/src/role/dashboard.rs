@@ -11,7 +11,9 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 
 /// Run a dashboard: it serves orders, live status events and stock over HTTP
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081")]
+#[command(
+    after_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081"
+)]
 pub(crate) struct DashboardArgs {
     #[command(flatten)]
     flags: RoleFlags,
@@ -28,10 +30,20 @@ pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
     let config = settings.finish(|| config)?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
-    let store = store(&config.database_url, Role::Dashboard, SessionProfile::General, MAX_CONNECTIONS)?;
+    let store = store(
+        &config.database_url,
+        Role::Dashboard,
+        SessionProfile::General,
+        MAX_CONNECTIONS,
+    )?;
     let keyring = process.keyring(&store);
     let routes = routes(&process, &store, &keyring, &config.amqp_url, LIVE);
-    process.serve("dashboard", listener, routes.merge(process.probes()), CancellationToken::new());
+    process.serve(
+        "dashboard",
+        listener,
+        routes.merge(process.probes()),
+        CancellationToken::new(),
+    );
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
 }
@@ -47,7 +59,12 @@ pub(crate) fn routes(
     let lifecycle = &process.lifecycle;
     let check = lifecycle.readiness().check("events");
     let broker = broker(amqp_url, Role::Dashboard);
-    let events = EventHub::start(broker, check, lifecycle.tracker().clone(), lifecycle.token().clone());
+    let events = EventHub::start(
+        broker,
+        check,
+        lifecycle.tracker().clone(),
+        lifecycle.token().clone(),
+    );
     orderly_dashboard::router(DashboardState {
         store: store.clone(),
         keyring: keyring.clone(),

@@ -11,7 +11,9 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 
 /// Run an ingress: it accepts commands over HTTP and tells what became of them
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  orderly ingress --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8080")]
+#[command(
+    after_help = "Example:\n  orderly ingress --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8080"
+)]
 pub(crate) struct IngressArgs {
     #[command(flatten)]
     flags: RoleFlags,
@@ -26,7 +28,12 @@ pub(crate) async fn run(args: IngressArgs) -> anyhow::Result<Exit> {
     let config = settings.finish(|| config)?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
-    let store = store(&config.database_url, Role::Ingress, SessionProfile::General, MAX_CONNECTIONS)?;
+    let store = store(
+        &config.database_url,
+        Role::Ingress,
+        SessionProfile::General,
+        MAX_CONNECTIONS,
+    )?;
     let keyring = process.keyring(&store);
     let served = CancellationToken::new();
     let routes = routes(&process, &store, &keyring, &config.amqp_url, &served);

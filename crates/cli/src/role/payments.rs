@@ -26,6 +26,7 @@ pub(crate) struct PaymentsArgs {
 }
 
 /// How the sandbox behaves.
+#[allow(clippy::struct_field_names, reason = "fields are the names of flags")]
 #[derive(Debug, clap::Args)]
 pub(crate) struct SandboxFlags {
     /// How many of 100 payments are declined [env: ORDERLY_SANDBOX_DECLINE_PERCENT] [default: 0]
@@ -44,9 +45,16 @@ impl SandboxFlags {
         let mut number = |flag: &Option<String>, name, most| {
             settings.or_default(flag.as_ref(), name, 0, parse::whole(0, most))
         };
-        let decline = number(&self.sandbox_decline_percent, "ORDERLY_SANDBOX_DECLINE_PERCENT", 100);
-        let failure =
-            number(&self.sandbox_refund_failure_percent, "ORDERLY_SANDBOX_REFUND_FAILURE_PERCENT", 100);
+        let decline = number(
+            &self.sandbox_decline_percent,
+            "ORDERLY_SANDBOX_DECLINE_PERCENT",
+            100,
+        );
+        let failure = number(
+            &self.sandbox_refund_failure_percent,
+            "ORDERLY_SANDBOX_REFUND_FAILURE_PERCENT",
+            100,
+        );
         let delay = number(&self.sandbox_delay_ms, "ORDERLY_SANDBOX_DELAY_MS", 60_000);
         Some(SandboxOptions {
             decline_percent: u8::try_from(decline?).ok()?,
@@ -81,12 +89,21 @@ pub(crate) fn start(
     sandbox: SandboxOptions,
 ) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
-    let store = store(database_url, Role::Payments, SessionProfile::General, MAX_CONNECTIONS)?;
+    let store = store(
+        database_url,
+        Role::Payments,
+        SessionProfile::General,
+        MAX_CONNECTIONS,
+    )?;
     let broker = broker(amqp_url, Role::Payments);
     // Outlives the role: what is being recorded gets its confirm.
     let publishing = CancellationToken::new();
     let commands = process.command_publisher(&store, broker.clone(), &publishing);
-    let options = PaymentsOptions { broker, commands, gateway: SandboxGateway::new(sandbox) };
+    let options = PaymentsOptions {
+        broker,
+        commands,
+        gateway: SandboxGateway::new(sandbox),
+    };
     let check = lifecycle.readiness().check("payments");
     let token = lifecycle.token().clone();
     lifecycle.run("payments", async move {

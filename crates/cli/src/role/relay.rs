@@ -32,8 +32,16 @@ pub(crate) async fn run(args: RelayArgs) -> anyhow::Result<Exit> {
 /// Starts the role in this process.
 pub(crate) fn start(process: &Process, database_url: &str, amqp_url: &str) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
-    let store = store(database_url, Role::Relay, SessionProfile::General, MAX_CONNECTIONS)?;
-    let options = RelayOptions { store, broker: broker(amqp_url, Role::Relay) };
+    let store = store(
+        database_url,
+        Role::Relay,
+        SessionProfile::General,
+        MAX_CONNECTIONS,
+    )?;
+    let options = RelayOptions {
+        store,
+        broker: broker(amqp_url, Role::Relay),
+    };
     let check = lifecycle.readiness().check("relay");
     let token = lifecycle.token().clone();
     lifecycle.run("relay", async move {

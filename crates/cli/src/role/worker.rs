@@ -9,7 +9,9 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 
 /// Run a worker: it applies commands to orders, one at a time, in order
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082")]
+#[command(
+    after_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082"
+)]
 pub(crate) struct WorkerArgs {
     #[command(flatten)]
     flags: RoleFlags,
@@ -34,11 +36,21 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
 /// Starts the role in this process.
 pub(crate) fn start(process: &Process, database_url: &str, amqp_url: &str) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
-    let store = store(database_url, Role::Worker, SessionProfile::Worker, MAX_CONNECTIONS)?;
+    let store = store(
+        database_url,
+        Role::Worker,
+        SessionProfile::Worker,
+        MAX_CONNECTIONS,
+    )?;
     let layout = store.watch_generation(lifecycle.tracker(), lifecycle.token());
     let (ready, mut connected) = watch::channel(false);
-    let options =
-        WorkerOptions { store, layout, broker: broker(amqp_url, Role::Worker), owner: instance(Role::Worker), ready };
+    let options = WorkerOptions {
+        store,
+        layout,
+        broker: broker(amqp_url, Role::Worker),
+        owner: instance(Role::Worker),
+        ready,
+    };
     let check = lifecycle.readiness().check("worker");
     lifecycle.tracker().spawn(async move {
         while connected.changed().await.is_ok() {

@@ -29,19 +29,30 @@ pub(super) struct Histories {
 
 impl Histories {
     /// The next one, or `None` after the last.
-    pub(super) async fn next(&mut self, snapshot: &mut Snapshot) -> Result<Option<History>, StoreError> {
+    pub(super) async fn next(
+        &mut self,
+        snapshot: &mut Snapshot,
+    ) -> Result<Option<History>, StoreError> {
         let heads = [
             self.orders.next_order(snapshot).await?,
             self.events.next_order(snapshot).await?,
             self.outcomes.next_order(snapshot).await?,
             self.movements.next_order(snapshot).await?,
         ];
-        let Some(order_id) = heads.into_iter().flatten().min() else { return Ok(None) };
+        let Some(order_id) = heads.into_iter().flatten().min() else {
+            return Ok(None);
+        };
         let order = self.orders.take(order_id, snapshot).await?.pop();
         let events = self.events.take(order_id, snapshot).await?;
         let outcomes = self.outcomes.take(order_id, snapshot).await?;
         let movements = self.movements.take(order_id, snapshot).await?;
-        Ok(Some(History { order_id, order, events, outcomes, movements }))
+        Ok(Some(History {
+            order_id,
+            order,
+            events,
+            outcomes,
+            movements,
+        }))
     }
 }
 

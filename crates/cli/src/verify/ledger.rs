@@ -32,7 +32,10 @@ impl Ledger {
     /// Takes the SKU's sum out and compares it with the table.
     pub(super) fn compare(&mut self, sku: &Sku, level: StockLevel) -> Option<Difference> {
         let sum = self.sums.remove(sku).unwrap_or_default();
-        let table = Sum { on_hand: level.on_hand.into(), reserved: level.reserved.into() };
+        let table = Sum {
+            on_hand: level.on_hand.into(),
+            reserved: level.reserved.into(),
+        };
         (sum != table).then(|| {
             let what = format!(
                 "stock says {} on hand, {} reserved; its ledger adds up to {} and {}",
@@ -62,22 +65,50 @@ mod tests {
     fn ledger() -> Ledger {
         let mut ledger = Ledger::default();
         ledger.written(&mug(), 10);
-        ledger.moved(&StockMovement { sku: mug(), on_hand: 0, reserved: 4 });
-        ledger.moved(&StockMovement { sku: mug(), on_hand: -3, reserved: -3 });
+        ledger.moved(&StockMovement {
+            sku: mug(),
+            on_hand: 0,
+            reserved: 4,
+        });
+        ledger.moved(&StockMovement {
+            sku: mug(),
+            on_hand: -3,
+            reserved: -3,
+        });
         ledger
     }
 
     #[test]
     fn stock_that_adds_up_is_no_difference() {
         let mut ledger = ledger();
-        assert_eq!(ledger.compare(&mug(), StockLevel { on_hand: 7, reserved: 1 }), None);
+        assert_eq!(
+            ledger.compare(
+                &mug(),
+                StockLevel {
+                    on_hand: 7,
+                    reserved: 1
+                }
+            ),
+            None
+        );
         assert!(ledger.without_stock().is_empty());
     }
 
     #[test]
     fn stock_that_does_not_is_told_with_both_figures() {
-        let difference = ledger().compare(&mug(), StockLevel { on_hand: 8, reserved: 1 }).unwrap();
-        assert!(difference.what.contains("8 on hand") && difference.what.contains("up to 7"), "{difference:?}");
+        let difference = ledger()
+            .compare(
+                &mug(),
+                StockLevel {
+                    on_hand: 8,
+                    reserved: 1,
+                },
+            )
+            .unwrap();
+        assert!(
+            difference.what.contains("8 on hand") && difference.what.contains("up to 7"),
+            "{difference:?}"
+        );
     }
 
     #[test]

@@ -14,7 +14,8 @@ pub(super) trait OfOrder: Clone {
     fn order_id(&self) -> OrderId;
 
     /// The page after a row; empty after the last one.
-    async fn read(source: &mut Self::Source, after: Option<&Self>) -> Result<Vec<Self>, StoreError>;
+    async fn read(source: &mut Self::Source, after: Option<&Self>)
+    -> Result<Vec<Self>, StoreError>;
 }
 
 /// A page in memory and where the next one begins.
@@ -27,13 +28,20 @@ pub(super) struct Pages<T> {
 
 impl<T> Default for Pages<T> {
     fn default() -> Self {
-        Self { rows: VecDeque::new(), last: None, exhausted: false }
+        Self {
+            rows: VecDeque::new(),
+            last: None,
+            exhausted: false,
+        }
     }
 }
 
 impl<T: OfOrder> Pages<T> {
     /// The order of the next row; `None` after the last one.
-    pub(super) async fn next_order(&mut self, source: &mut T::Source) -> Result<Option<OrderId>, StoreError> {
+    pub(super) async fn next_order(
+        &mut self,
+        source: &mut T::Source,
+    ) -> Result<Option<OrderId>, StoreError> {
         if self.rows.is_empty() && !self.exhausted {
             let page = T::read(source, self.last.as_ref()).await?;
             self.exhausted = page.is_empty();
@@ -44,7 +52,11 @@ impl<T: OfOrder> Pages<T> {
     }
 
     /// All rows of `order_id`, if it is the order of the next row.
-    pub(super) async fn take(&mut self, order_id: OrderId, source: &mut T::Source) -> Result<Vec<T>, StoreError> {
+    pub(super) async fn take(
+        &mut self,
+        order_id: OrderId,
+        source: &mut T::Source,
+    ) -> Result<Vec<T>, StoreError> {
         let mut taken = Vec::new();
         while self.next_order(source).await? == Some(order_id) {
             while let Some(row) = self.rows.pop_front_if(|row| row.order_id() == order_id) {
@@ -63,7 +75,9 @@ impl OfOrder for ProjectedOrder {
     }
 
     async fn read(snapshot: &mut Snapshot, after: Option<&Self>) -> Result<Vec<Self>, StoreError> {
-        snapshot.orders(after.map(|row| (row.order_id, row.version))).await
+        snapshot
+            .orders(after.map(|row| (row.order_id, row.version)))
+            .await
     }
 }
 
@@ -75,7 +89,9 @@ impl OfOrder for RecordedEvent {
     }
 
     async fn read(snapshot: &mut Snapshot, after: Option<&Self>) -> Result<Vec<Self>, StoreError> {
-        snapshot.events(after.map(|row| (row.order_id, row.version))).await
+        snapshot
+            .events(after.map(|row| (row.order_id, row.version)))
+            .await
     }
 }
 
@@ -87,7 +103,9 @@ impl OfOrder for CommandOutcome {
     }
 
     async fn read(snapshot: &mut Snapshot, after: Option<&Self>) -> Result<Vec<Self>, StoreError> {
-        snapshot.outcomes(after.map(|row| (row.order_id, row.command_id))).await
+        snapshot
+            .outcomes(after.map(|row| (row.order_id, row.command_id)))
+            .await
     }
 }
 
@@ -125,14 +143,23 @@ mod tests {
         }
 
         async fn read(table: &mut Table, after: Option<&Self>) -> Result<Vec<Self>, StoreError> {
-            let from = after.map_or(0, |last| table.0.iter().position(|row| row == last).unwrap() + 1);
+            let from = after.map_or(0, |last| {
+                table.0.iter().position(|row| row == last).unwrap() + 1
+            });
             Ok(table.0[from..].iter().take(table.1).cloned().collect())
         }
     }
 
     #[tokio::test]
     async fn rows_of_an_order_come_together_wherever_the_pages_end() {
-        let rows = vec![Row(1, 1), Row(1, 2), Row(1, 3), Row(3, 1), Row(3, 2), Row(4, 1)];
+        let rows = vec![
+            Row(1, 1),
+            Row(1, 2),
+            Row(1, 3),
+            Row(3, 1),
+            Row(3, 2),
+            Row(4, 1),
+        ];
         for page in 1..=rows.len() {
             let mut table = Table(rows.clone(), page);
             let mut pages = Pages::<Row>::default();

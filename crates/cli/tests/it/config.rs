@@ -19,7 +19,10 @@ fn every_bad_setting_is_told_at_once_and_nothing_is_connected() {
         "ORDERLY_SANDBOX_DECLINE_PERCENT",
         "ORDERLY_LOG",
     ] {
-        assert!(stderr.contains(setting), "{setting} is missing in:\n{stderr}");
+        assert!(
+            stderr.contains(setting),
+            "{setting} is missing in:\n{stderr}"
+        );
     }
     assert!(!stderr.contains("hunter2"), "{stderr}");
     assert!(output.stdout.is_empty());
@@ -28,11 +31,21 @@ fn every_bad_setting_is_told_at_once_and_nothing_is_connected() {
 #[test]
 fn a_server_that_is_away_is_unavailable() {
     // Port 9 (discard) of loopback: nothing listens there.
-    let database = bare(&["migrate", "--database-url", "postgres://u:p@127.0.0.1:9/d"]).output().unwrap();
-    assert_eq!(database.status.code(), Some(7), "{}", String::from_utf8_lossy(&database.stderr));
+    let database = bare(&["migrate", "--database-url", "postgres://u:p@127.0.0.1:9/d"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        database.status.code(),
+        Some(7),
+        "{}",
+        String::from_utf8_lossy(&database.stderr)
+    );
 }
 
 #[test]
 fn an_unknown_command_is_a_usage_error() {
-    assert_eq!(bare(&["frobnicate"]).output().unwrap().status.code(), Some(2));
+    assert_eq!(
+        bare(&["frobnicate"]).output().unwrap().status.code(),
+        Some(2)
+    );
 }

@@ -1,5 +1,7 @@
 //! The program from outside: real processes on a real PostgreSQL and RabbitMQ.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod config;
 mod import;
 mod kill;

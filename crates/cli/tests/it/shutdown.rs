@@ -14,18 +14,35 @@ async fn a_worker_told_to_end_hands_over_and_the_next_one_applies_the_rest_once(
     let posted: u64 = 300;
     for number in 0..posted {
         let body = json!({"type": "annotate", "data": {"key": "n", "value": number.to_string()}});
-        let answer = system.send(order_id, &body, &format!("n/{number}"), false).await;
+        let answer = system
+            .send(order_id, &body, &format!("n/{number}"), false)
+            .await;
         assert_eq!(answer.status(), StatusCode::ACCEPTED);
         if number == posted / 2 {
             system.worker.signal("TERM");
         }
     }
     let status = system.worker.ended().await;
-    assert_eq!((status.code(), status.signal()), (Some(0), None), "{status}");
+    assert_eq!(
+        (status.code(), status.signal()),
+        (Some(0), None),
+        "{status}"
+    );
     system.worker = Role::start(&system.env, "worker");
-    until("every command is applied", async || system.version(order_id).await == posted + 1).await;
-    let values: Vec<_> = system.events(order_id).await.iter().skip(1).map(|e| e["data"]["value"].clone()).collect();
-    let expected: Vec<_> = (0..posted).map(|number| json!(number.to_string())).collect();
+    until("every command is applied", async || {
+        system.version(order_id).await == posted + 1
+    })
+    .await;
+    let values: Vec<_> = system
+        .events(order_id)
+        .await
+        .iter()
+        .skip(1)
+        .map(|e| e["data"]["value"].clone())
+        .collect();
+    let expected: Vec<_> = (0..posted)
+        .map(|number| json!(number.to_string()))
+        .collect();
     assert_eq!(values, expected);
     system.verify();
 }
@@ -37,7 +54,10 @@ async fn a_listener_told_to_end_is_not_ready_before_it_is_gone() {
     let url = format!("{}/readyz", system.ingress.url);
     system.ingress.signal("TERM");
     until("it says that it is not ready", async || {
-        http.get(&url).send().await.is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE)
+        http.get(&url)
+            .send()
+            .await
+            .is_ok_and(|answer| answer.status() == StatusCode::SERVICE_UNAVAILABLE)
     })
     .await;
     let status = system.ingress.ended().await;

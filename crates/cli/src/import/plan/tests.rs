@@ -16,14 +16,24 @@ fn sample() -> Plan {
 }
 
 fn order<'a>(plan: &'a Plan, invoice: &str) -> &'a PlannedOrder {
-    plan.orders.iter().find(|order| order.invoice == invoice).unwrap()
+    plan.orders
+        .iter()
+        .find(|order| order.invoice == invoice)
+        .unwrap()
 }
 
 /// (lines, pieces, pence) over all orders.
 fn totals(plan: &Plan) -> (usize, i64, i64) {
-    plan.orders.iter().flat_map(|order| &order.lines).fold((0, 0, 0), |(lines, pieces, pence), line| {
-        (lines + 1, pieces + line.quantity, pence + line.quantity * line.unit_price_minor)
-    })
+    plan.orders.iter().flat_map(|order| &order.lines).fold(
+        (0, 0, 0),
+        |(lines, pieces, pence), line| {
+            (
+                lines + 1,
+                pieces + line.quantity,
+                pence + line.quantity * line.unit_price_minor,
+            )
+        },
+    )
 }
 
 /// Lines of the file in orders.
@@ -54,9 +64,15 @@ fn every_line_of_the_sample_is_ordered_returned_or_skipped() {
 #[test]
 fn lines_of_one_sku_and_price_are_merged_and_other_prices_are_not() {
     let plan = sample();
-    let lines: Vec<_> =
-        order(&plan, "900003").lines.iter().map(|l| (l.sku.as_str(), l.quantity, l.unit_price_minor)).collect();
-    assert_eq!(lines, [("MUG-RED", 6, 255), ("MUG-RED", 10, 210), ("BOWL", 3, 850)]);
+    let lines: Vec<_> = order(&plan, "900003")
+        .lines
+        .iter()
+        .map(|l| (l.sku.as_str(), l.quantity, l.unit_price_minor))
+        .collect();
+    assert_eq!(
+        lines,
+        [("MUG-RED", 6, 255), ("MUG-RED", 10, 210), ("BOWL", 3, 850)]
+    );
 }
 
 #[test]
@@ -75,7 +91,9 @@ fn price_zero_is_a_gift_with_a_customer_and_an_adjustment_without() {
 #[test]
 fn a_return_spans_the_lines_of_its_sku() {
     let plan = sample();
-    let [returned] = &order(&plan, "900003").returns[..] else { panic!("one return") };
+    let [returned] = &order(&plan, "900003").returns[..] else {
+        panic!("one return")
+    };
     assert_eq!(returned.lines, [(1, 6), (2, 6), (3, 1)]);
     assert_eq!(returned.file_lines, 2);
 }
@@ -83,11 +101,24 @@ fn a_return_spans_the_lines_of_its_sku() {
 #[test]
 fn a_return_goes_to_the_latest_order_that_covers_the_sum() {
     let plan = sample();
-    assert!(order(&plan, "900014").returns.is_empty(), "5 kites cannot cover 20");
-    let [kites] = &order(&plan, "900007").returns[..] else { panic!("one return") };
-    assert_eq!((kites.lines.as_slice(), kites.file_lines), (&[(1, 20)][..], 2));
-    let [mugs] = &order(&plan, "900001").returns[..] else { panic!("one return") };
-    assert_eq!((mugs.invoice.as_str(), mugs.lines.as_slice()), ("C900015", &[(2, 6)][..]));
+    assert!(
+        order(&plan, "900014").returns.is_empty(),
+        "5 kites cannot cover 20"
+    );
+    let [kites] = &order(&plan, "900007").returns[..] else {
+        panic!("one return")
+    };
+    assert_eq!(
+        (kites.lines.as_slice(), kites.file_lines),
+        (&[(1, 20)][..], 2)
+    );
+    let [mugs] = &order(&plan, "900001").returns[..] else {
+        panic!("one return")
+    };
+    assert_eq!(
+        (mugs.invoice.as_str(), mugs.lines.as_slice()),
+        ("C900015", &[(2, 6)][..])
+    );
 }
 
 #[test]
@@ -100,11 +131,22 @@ fn returns_that_no_order_holds_or_covers_are_skipped_apart() {
 #[test]
 fn order_ids_follow_from_the_invoice_alone() {
     let (first, second) = (sample(), sample());
-    let ids = |plan: &Plan| plan.orders.iter().map(|order| order.order_id).collect::<Vec<Uuid>>();
+    let ids = |plan: &Plan| {
+        plan.orders
+            .iter()
+            .map(|order| order.order_id)
+            .collect::<Vec<Uuid>>()
+    };
     assert_eq!(ids(&first), ids(&second));
-    assert_eq!(ids(&first).into_iter().collect::<HashSet<_>>().len(), first.orders.len());
+    assert_eq!(
+        ids(&first).into_iter().collect::<HashSet<_>>().len(),
+        first.orders.len()
+    );
     // Fixed for ever: another id would place every order of an earlier import again.
-    assert_eq!(order(&first, "900001").order_id.to_string(), "75e19a79-a090-5f7b-a4ab-3e390f24dc67");
+    assert_eq!(
+        order(&first, "900001").order_id.to_string(),
+        "75e19a79-a090-5f7b-a4ab-3e390f24dc67"
+    );
 }
 
 #[test]
