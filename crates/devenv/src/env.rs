@@ -11,9 +11,10 @@ use crate::error::DevEnvError;
 use crate::guardian::Guardian;
 use crate::place::Place;
 use crate::port::Port;
-use crate::process::{ENDED_FILE, ServerProcess, off_async};
+use crate::process::{ServerProcess, off_async};
 use crate::servers::Servers;
 use crate::settings::{Settings, random_hex};
+use crate::spec::ENDED_FILE;
 use crate::{files, postgres};
 
 /// How long a start waits for the guardian of an owner that has just died. It ends its work within about 20 s.

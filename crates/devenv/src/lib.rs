@@ -23,9 +23,11 @@ mod port;
 mod postgres;
 mod process;
 mod rabbitmq;
+mod readiness;
 mod redis;
 mod servers;
 mod settings;
+mod spec;
 mod test_env;
 
 pub use env::{DevEnv, DevEnvOptions};

@@ -10,7 +10,9 @@ use nix::sys::signal::Signal;
 use crate::clients::{Clients, run_tool};
 use crate::error::DevEnvError;
 use crate::files;
-use crate::process::{Readiness, ServerProcess, Spec};
+use crate::process::ServerProcess;
+use crate::readiness::Readiness;
+use crate::spec::Spec;
 
 /// The database that [`crate::DevEnv::database_url`] names.
 pub(crate) const DATABASE: &str = "orderly";

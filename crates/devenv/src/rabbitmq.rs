@@ -8,8 +8,10 @@ use nix::sys::signal::Signal;
 use crate::clients::Clients;
 use crate::error::DevEnvError;
 use crate::files;
-use crate::process::{Readiness, ServerProcess, Spec};
+use crate::process::ServerProcess;
+use crate::readiness::Readiness;
 use crate::settings::random_hex;
+use crate::spec::Spec;
 
 /// The node's only user.
 pub(crate) const USER: &str = "orderly";

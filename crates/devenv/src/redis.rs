@@ -8,7 +8,9 @@ use nix::sys::signal::Signal;
 use crate::clients::Clients;
 use crate::error::DevEnvError;
 use crate::files;
-use crate::process::{Readiness, ServerProcess, Spec};
+use crate::process::ServerProcess;
+use crate::readiness::Readiness;
+use crate::spec::Spec;
 
 const FOLDER: &str = "redis";
 
