@@ -5,6 +5,7 @@ use orderly_protocol::{Problem, ProblemCode};
 use orderly_store::{FaultClass, StoreError};
 
 /// The answer to a request that the database could not serve.
+#[expect(clippy::needless_pass_by_value, reason = "it stands in `map_err`")]
 pub(crate) fn database(error: StoreError) -> ProblemResponse {
     tracing::error!(
         error = &error as &dyn std::error::Error,

@@ -38,14 +38,10 @@ pub(crate) async fn events(
     query: QueryParams,
     headers: HeaderMap,
 ) -> Result<Response, ProblemResponse> {
-    let last_event_id = match headers
-        .get(LAST_EVENT_ID)
-        .map(|value| value.to_str())
+    let header = headers.get(LAST_EVENT_ID).map(|value| value.to_str());
+    let last_event_id = header
         .transpose()
-    {
-        Ok(id) => id,
-        Err(_) => return Err(invalid("the last event id is not an id of this stream")),
-    };
+        .map_err(|_| invalid("the last event id is not an id of this stream"))?;
     let (start, filter) = filter::parse(query.pairs(), last_event_id)?;
     let Ok(permit) = Arc::clone(hub.clients()).try_acquire_owned() else {
         return Err(ProblemResponse::from(Problem::new(

@@ -90,7 +90,7 @@ mod tests {
         let order_id = OrderId(Uuid::from_u128(2));
         let at = OffsetDateTime::UNIX_EPOCH;
         let first = envelope(order_id, &event, None, at);
-        let again = envelope(order_id, &event, None, at + Duration::from_secs(60));
+        let again = envelope(order_id, &event, None, at + Duration::from_mins(1));
         assert_eq!(first.command_id, again.command_id);
         assert_eq!(first.fingerprint, again.fingerprint);
         let command = first.command().unwrap();

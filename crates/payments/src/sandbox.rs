@@ -104,7 +104,7 @@ impl SandboxGateway {
     }
 }
 
-/// A number below `sides` that depends on the id and the purpose alone. UUIDv5 is SHA-1: evenly spread, and at hand.
+/// A number below `sides` that depends on the id and the purpose alone. A v5 UUID is SHA-1: evenly spread, and at hand.
 fn draw(id: Uuid, purpose: &[u8], sides: u64) -> u64 {
     Uuid::new_v5(&id, purpose).as_u64_pair().1 % sides
 }

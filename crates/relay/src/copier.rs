@@ -55,7 +55,7 @@ impl Copier {
     /// then they count as refused, so that nobody's full queue holds up the others.
     pub(crate) async fn publish(&mut self) -> Result<(), PublishUnknown> {
         let copies = std::mem::take(&mut self.copies);
-        let copied = copies.len();
+        let total = copies.len();
         let mut refused = self.send(copies).await?;
         // One queue that stays full costs the others one pause, not one a round.
         let pauses = if self.refusing {
@@ -70,7 +70,7 @@ impl Copier {
             tokio::time::sleep(*pause).await;
             refused = self.send(refused).await?;
         }
-        metrics::counter!("orderly_relay_copied_total").increment(copied as u64);
+        metrics::counter!("orderly_relay_copied_total").increment(total as u64);
         metrics::counter!("orderly_relay_refused_total").increment(refused.len() as u64);
         if !refused.is_empty() && !self.refusing {
             tracing::warn!(

@@ -73,12 +73,15 @@ impl EventHub {
                 tail: watch::Sender::new(tail),
                 clients: Arc::new(Semaphore::new(CLIENTS)),
                 catch_ups: Semaphore::new(CATCH_UPS),
-                tasks: tasks.clone(),
-                token: token.clone(),
+                tasks,
+                token,
             }),
         };
         let reader = hub.clone();
-        tasks.spawn(async move { token.run_until_cancelled(reader.run(&broker, &ready)).await });
+        hub.tasks().spawn(async move {
+            let run = reader.run(&broker, &ready);
+            reader.token().run_until_cancelled(run).await
+        });
         hub
     }
 

@@ -1,5 +1,10 @@
 //! The dashboard over HTTP, against a real RabbitMQ and Postgres.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; helpers are no test functions to the lint"
+)]
+
 mod keys;
 mod orders;
 mod sse;

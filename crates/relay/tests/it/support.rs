@@ -37,7 +37,7 @@ pub(crate) struct Copy {
 pub(crate) struct Fixture {
     pub(crate) env: TestEnv,
     pub(crate) store: Store,
-    _connection: Connection,
+    connection: Connection,
     publisher: Publisher,
     _lapin: lapin::Connection,
     pub(crate) channel: Channel,
@@ -87,7 +87,7 @@ impl Fixture {
         Self {
             env,
             store,
-            _connection: connection,
+            connection,
             publisher,
             _lapin: lapin,
             channel,
@@ -183,7 +183,7 @@ impl Fixture {
     }
 
     pub(crate) async fn declare_shared(&self) {
-        topology::declare_shared(&self._connection, topology::EventLog::default())
+        topology::declare_shared(&self.connection, topology::EventLog::default())
             .await
             .unwrap();
     }
