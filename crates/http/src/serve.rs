@@ -28,14 +28,15 @@ const CONNECTIONS: usize = 4_096;
 /// must not hold a connection for ever, and the pool of an honest one should rarely meet a closed one.
 const HEADERS_TIMEOUT: Duration = Duration::from_secs(75);
 
-/// How long requests in flight may take to end once the listener was told to stop. Most platforms kill after 30 s.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long requests in flight may take to end once the listener was told to stop: a publish whose confirm is missing ends
+/// after 10 s, and one may wait behind another. Most platforms kill after 30 s.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Pause after an accept failed, which means that descriptors ran out: some are free again a moment later.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// Serves `router` on `listener` until `token` is cancelled: then nothing new is accepted, idle connections close, and
-/// requests in flight have 10 s to end. Streams and long waits must watch the same token.
+/// requests in flight have 20 s to end. Streams and long waits must watch the same token.
 ///
 /// Dropping the future ends all connections at once.
 pub async fn serve(listener: TcpListener, router: Router, token: CancellationToken) {

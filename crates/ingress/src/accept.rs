@@ -72,12 +72,14 @@ async fn replay(
     identity: Identity,
     known: Known,
 ) -> Result<Response, ProblemResponse> {
-    if known.fingerprint != identity.fingerprint {
-        return Err(reused(
-            identity.command_id,
-            identity.producer,
-            identity.order_id,
-        ));
+    if known.fingerprint != identity.fingerprint && !owns_record(ingress, identity).await {
+        let Identity {
+            command_id,
+            producer,
+            order_id,
+            ..
+        } = identity;
+        return Err(reused(command_id, producer, order_id));
     }
     let accepted = sign(ingress, submission, identity, known.accepted_at)?;
     replayed(match submission.steering.wait {
@@ -85,6 +87,12 @@ async fn replay(
         // Nobody promised this request a reply, so it looks.
         Some(wait) => accepted.outcome(standing_within(ingress, identity, None, wait).await, wait),
     })
+}
+
+/// Whether the record contradicts the key cache: another process may have accepted this request before we accepted the one
+/// that we know, and then that one reused the key.
+async fn owns_record(ingress: &Ingress, identity: Identity) -> bool {
+    look(ingress, identity).await.fingerprint() == Some(identity.fingerprint)
 }
 
 /// A request's place among those that wait, and where its reply will come.

@@ -1,6 +1,6 @@
 //! Idempotency keys: one key, one command, one order.
 
-use orderly_protocol::ids;
+use orderly_protocol::{Outcome, ids};
 use serde_json::json;
 use uuid::Uuid;
 
@@ -113,6 +113,47 @@ async fn a_key_belongs_to_its_first_request() {
         theirs.uuid("command_id"),
         ids::command_id(stage.producer, "cart-7").0
     );
+}
+
+#[tokio::test]
+async fn the_record_says_whose_key_it_is() {
+    let stage = Stage::new().await;
+    let another = stage.another().await;
+    let body = order().to_string();
+    let first = stage
+        .request_at(&another, "POST", "/v1/orders")
+        .body(&body)
+        .key("cart-7")
+        .send()
+        .await;
+    first.is_accepted();
+    // This process cannot know of the first request yet.
+    stage
+        .post("/v1/orders", &order_of(3))
+        .key("cart-7")
+        .send()
+        .await
+        .is_accepted();
+    let mut worker = stage.worker().await;
+    let command = worker.next().await;
+    worker.record(&command, Outcome::Applied, 1, None).await;
+    let again = stage
+        .post("/v1/orders", &order())
+        .key("cart-7")
+        .send()
+        .await;
+    assert_eq!(
+        (again.status, &again.body["status"]),
+        (202, &json!("applied")),
+        "{}",
+        again.body
+    );
+    stage
+        .post("/v1/orders", &order_of(3))
+        .key("cart-7")
+        .send()
+        .await
+        .is_problem(422, "idempotency_key_reused");
 }
 
 #[tokio::test]
