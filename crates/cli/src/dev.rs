@@ -177,16 +177,17 @@ async fn serve(
         ready(&readiness).await?;
         demo::stock(&client, &token).await
     };
-    let opened = process.lifecycle.or_signal(opening).await;
+    let opened = process.lifecycle.or_signal(opening).await.and_then(|()| {
+        let panel = Panel {
+            url: &url,
+            key: key.token(),
+            env_file: env_file.path(),
+            demo: config.demo,
+        };
+        Ok(panel.print(began.elapsed())?)
+    });
     let ended = match opened {
         Ok(()) => {
-            let panel = Panel {
-                url: &url,
-                key: key.token(),
-                env_file: env_file.path(),
-                demo: config.demo,
-            };
-            panel.print(began.elapsed())?;
             if config.demo {
                 process
                     .lifecycle

@@ -17,8 +17,10 @@ use crate::client::{Answer, Call, Client, ClientError, Refusal};
 
 /// How long a server may be away, or a command stay queued, before an order is given up: longer than any restart.
 const PATIENCE: Duration = Duration::from_mins(2);
-/// Payments answer within milliseconds in the sandbox; the event is what is waited for, asking is the second line.
-const ASK_EVERY: Duration = Duration::from_secs(2);
+/// The event is what is waited for; asking is the second line, for a stream that broke off and for what happened before
+/// this run. First soon, then ever more slowly.
+const FIRST_ASK: Duration = Duration::from_millis(250);
+const LONGEST_ASK: Duration = Duration::from_secs(2);
 
 /// How a command ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,7 +147,7 @@ impl Journeys<'_> {
                     return Ok(Outcome::Applied { version, replayed });
                 }
                 (200..300, Some("queued"), Some(location)) if Instant::now() < gives_up_at => {
-                    let pause = answer.retry_after.unwrap_or(ASK_EVERY).min(ASK_EVERY);
+                    let pause = answer.retry_after.unwrap_or(LONGEST_ASK).min(LONGEST_ASK);
                     if self.token.run_until_cancelled(sleep(pause)).await.is_none() {
                         return Ok(Outcome::Unfinished {
                             reason: "stopped".to_owned(),
@@ -186,13 +188,14 @@ impl Journeys<'_> {
     ) -> Result<Result<(), StepEnd>, ClientError> {
         let path = format!("/v1/orders/{}", order.order_id);
         let gives_up_at = Instant::now() + PATIENCE;
-        // What a repeated `pay` led to happened before this run and is not in the stream: ask at once.
-        let mut asks_at = Instant::now() + if replayed { Duration::ZERO } else { ASK_EVERY };
+        let mut pause = if replayed { Duration::ZERO } else { FIRST_ASK };
+        let mut asks_at = Instant::now() + pause;
         while Instant::now() < gives_up_at {
             let seen = tokio::select! {
                 seen = following.heard() => Some(seen),
                 () = sleep_until(asks_at) => {
-                    asks_at = Instant::now() + ASK_EVERY;
+                    pause = (pause * 2).clamp(FIRST_ASK, LONGEST_ASK);
+                    asks_at = Instant::now() + pause;
                     self.read(&path).await?
                 }
                 () = self.token.cancelled() => return Ok(Err(StepEnd::Unfinished { reason: "stopped".to_owned() })),

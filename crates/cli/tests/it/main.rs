@@ -2,8 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod command;
 mod config;
+mod dev;
 mod import;
 mod kill;
 mod shutdown;
 mod system;
+mod verify;
