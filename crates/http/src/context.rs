@@ -90,7 +90,7 @@ impl Traceparent {
     }
 }
 
-/// Identity of a request, as an extractor. Put there for every request by [`crate::serve`].
+/// Identity of a request, as an extractor. Put there for every request by [`crate::serve()`].
 #[derive(Clone, Debug)]
 pub struct RequestContext {
     /// The id that answer and log name.

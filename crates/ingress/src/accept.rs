@@ -10,9 +10,9 @@ use axum::response::Response;
 use orderly_broker::PublishError;
 use orderly_http::{IdempotencyKey, ProblemResponse, Traceparent};
 use orderly_protocol::receipt::Receipt;
-use orderly_protocol::serde_json::value::to_raw_value;
-use orderly_protocol::time::OffsetDateTime;
 use orderly_protocol::{Envelope, Problem, ProblemCode, Timestamp};
+use serde_json::value::to_raw_value;
+use time::OffsetDateTime;
 
 use crate::Ingress;
 use crate::answer::{Acceptance, replayed};

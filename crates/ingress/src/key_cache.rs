@@ -56,8 +56,8 @@ impl KeyCache {
 
 #[cfg(test)]
 mod tests {
-    use orderly_protocol::time::OffsetDateTime;
-    use orderly_protocol::uuid::Uuid;
+    use time::OffsetDateTime;
+    use uuid::Uuid;
 
     use super::*;
 

@@ -1,24 +1,26 @@
 //! Ids in paths.
 
-use orderly_domain::{CommandId, OrderId};
+use axum::extract::{FromRequestParts, Path};
+use axum::http::request::Parts;
 use orderly_http::ProblemResponse;
 use orderly_protocol::{ProblemCode, ids};
+use uuid::Uuid;
 
-pub(crate) fn order_id(text: &str) -> Result<OrderId, ProblemResponse> {
-    ids::parse_uuid(text)
-        .map(OrderId)
-        .ok_or_else(|| not_a_uuid("order id"))
-}
+/// The only id in the path of a route.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct IdInPath<T>(pub(crate) T);
 
-pub(crate) fn command_id(text: &str) -> Result<CommandId, ProblemResponse> {
-    ids::parse_uuid(text)
-        .map(CommandId)
-        .ok_or_else(|| not_a_uuid("command id"))
-}
+impl<T: From<Uuid>, S: Send + Sync> FromRequestParts<S> for IdInPath<T> {
+    type Rejection = ProblemResponse;
 
-fn not_a_uuid(what: &str) -> ProblemResponse {
-    ProblemResponse::new(
-        ProblemCode::InvalidParameter,
-        format!("the {what} in the path is not a UUID"),
-    )
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
+        let text = Path::<String>::from_request_parts(parts, state).await;
+        let id = text.ok().and_then(|Path(text)| ids::parse_uuid(&text));
+        id.map(|id| Self(id.into())).ok_or_else(|| {
+            ProblemResponse::new(
+                ProblemCode::InvalidParameter,
+                "the id in the path is not a UUID",
+            )
+        })
+    }
 }

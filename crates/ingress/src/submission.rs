@@ -3,10 +3,10 @@
 use orderly_domain::{Action, CommandId, OrderId, ProducerId};
 use orderly_http::{Caller, ProblemResponse, Traceparent};
 use orderly_protocol::api_key::Scope;
-use orderly_protocol::serde_json::Value;
 use orderly_protocol::{
     CommandRequest, FieldFault, Fingerprint, Problem, ProblemCode, fingerprint, ids,
 };
+use serde_json::Value;
 
 use crate::header::Steering;
 

@@ -121,8 +121,8 @@ impl Drop for Waiter {
 #[cfg(test)]
 mod tests {
     use orderly_domain::{OrderId, Version};
-    use orderly_protocol::uuid::Uuid;
     use orderly_protocol::{Fingerprint, Outcome};
+    use uuid::Uuid;
 
     use super::*;
 

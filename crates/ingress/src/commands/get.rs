@@ -1,22 +1,23 @@
 //! `GET /v1/commands/{command_id}`: what became of a command; with its receipt also before that is recorded.
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Query, State};
 use axum::response::Response;
 use orderly_domain::{CommandId, ProducerId};
 use orderly_http::{Authorized, Caller, ProblemResponse, Requirement};
 use orderly_protocol::api_key::Scope;
 use orderly_protocol::receipt::Receipt;
-use orderly_protocol::time::{Duration, OffsetDateTime};
 use orderly_protocol::{
     CommandLinks, CommandResource, CommandStatus, Fingerprint, ProblemCode, Timestamp,
 };
 use orderly_store::ParkedCommand;
 use serde::Deserialize;
+use time::{Duration, OffsetDateTime};
 
+use crate::path::IdInPath;
 use crate::reuse::reused;
 use crate::standing::{DatabaseAway, Record, look_up};
-use crate::{Ingress, answer, path};
+use crate::{Ingress, answer};
 
 /// How long a receipt is good for: as long as outcomes are kept at least. Later, "no record" no longer means "queued".
 const RECEIPT_LIFETIME: Duration = Duration::days(30);
@@ -36,15 +37,14 @@ pub(crate) struct Parameters {
     receipt: Option<String>,
 }
 
-#[tracing::instrument(name = "ingress.commands.get", skip_all, fields(command.id = id))]
+#[tracing::instrument(name = "ingress.commands.get", skip_all, fields(command.id = %command_id))]
 pub(crate) async fn get(
     State(ingress): State<Ingress>,
     authorized: Authorized<CommandsWriteOrOrdersRead>,
-    Path(id): Path<String>,
+    IdInPath(command_id): IdInPath<CommandId>,
     parameters: Result<Query<Parameters>, QueryRejection>,
 ) -> Result<Response, ProblemResponse> {
     let caller = &authorized.caller;
-    let command_id = path::command_id(&id)?;
     let Query(parameters) = parameters.map_err(|_| {
         ProblemResponse::new(
             ProblemCode::InvalidParameter,

@@ -1,9 +1,9 @@
 //! `POST /v1/orders/{order_id}/commands`: any command for one order.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use orderly_domain::Action;
+use orderly_domain::{Action, OrderId};
 use orderly_http::{Authorized, JsonBody, ProblemResponse, RequestContext, Requirement};
 use orderly_protocol::api_key::Scope;
 use orderly_protocol::parse_command_request;
@@ -11,7 +11,7 @@ use orderly_protocol::parse_command_request;
 use crate::Ingress;
 use crate::accept::accept;
 use crate::header::Steering;
-use crate::path::order_id;
+use crate::path::IdInPath;
 use crate::submission::{Route, Submission, invalid_command};
 
 /// Which of the two a command needs is known once its type is read.
@@ -25,12 +25,11 @@ impl Requirement for CommandsOrPaymentsWrite {
 pub(crate) async fn post(
     State(ingress): State<Ingress>,
     authorized: Authorized<CommandsOrPaymentsWrite>,
-    Path(id): Path<String>,
+    IdInPath(order_id): IdInPath<OrderId>,
     context: RequestContext,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
 ) -> Result<Response, ProblemResponse> {
-    let order_id = order_id(&id)?;
     let steering = Steering::read(&headers)?;
     let request = parse_command_request(body).map_err(invalid_command)?;
     let steering = match request.action {

@@ -226,11 +226,13 @@ async fn what_cannot_be_a_command_is_refused_and_not_published() {
         .send()
         .await
         .is_problem(413, "payload_too_large");
-    stage
-        .put("/v1/orders/17", &order())
-        .send()
-        .await
-        .is_problem(400, "invalid_parameter");
+    for path in ["/v1/orders/17", "/v1/orders/%FF", "/v1/orders/%00"] {
+        stage
+            .put(path, &order())
+            .send()
+            .await
+            .is_problem(400, "invalid_parameter");
+    }
     stage
         .post("/v1/orders/17/commands", &json!({}))
         .send()

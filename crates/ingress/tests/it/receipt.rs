@@ -3,9 +3,9 @@
 use orderly_domain::{CommandId, OrderId};
 use orderly_protocol::api_key::Scope;
 use orderly_protocol::receipt::{self, Receipt};
-use orderly_protocol::time::{Duration, OffsetDateTime};
 use orderly_protocol::{Fingerprint, Outcome, ids};
 use serde_json::json;
+use time::{Duration, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::stage::{ALL_BUT_READ, Stage, order};
