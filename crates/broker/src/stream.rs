@@ -1,21 +1,14 @@
 //! Reading a RabbitMQ stream over AMQP 0.9.1. The reader keeps the offset; the broker keeps none over this protocol.
 
-use std::sync::Arc;
-
 use bytes::Bytes;
+use futures_util::FutureExt;
 use lapin::{
     Acker,
     options::BasicAckOptions,
     types::{AMQPValue, FieldTable},
 };
 
-use crate::{
-    channel::Channel,
-    consumer::Consumer,
-    delivery::unsigned,
-    error::BrokerError,
-    link::{Link, RPC_LIMIT},
-};
+use crate::{channel::Channel, consumer::Consumer, delivery::unsigned, error::BrokerError};
 
 /// Both the consumer argument and the header of each delivery.
 const OFFSET: &str = "x-stream-offset";
@@ -98,11 +91,8 @@ impl StreamReader {
 
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
         const ACTION: &str = "read a stream";
-        let link = Arc::clone(self.consumer.channel().link());
-        // Taken out first: an ack is queued by its first poll, and a second one would be refused, so a read that is
-        // dropped here must not ack again.
         if let Some(acker) = self.unacked.take() {
-            acknowledge(&link, &acker).await?;
+            give_credit(&acker)?;
         }
         let arrival = self
             .consumer
@@ -132,14 +122,16 @@ impl StreamReader {
 }
 
 /// Gives one credit back; a stream knows no other meaning of an ack.
-async fn acknowledge(link: &Link, acker: &Acker) -> Result<(), BrokerError> {
-    let ack = acker.ack(BasicAckOptions::default());
-    if link
-        .call("acknowledge a stream message", RPC_LIMIT, ack)
-        .await?
-    {
-        Ok(())
-    } else {
-        Err(BrokerError::NotAcknowledged)
+///
+/// The first poll of an ack queues it, and its outcome only tells that it was written: waiting for that would make every
+/// message wait for the socket. If it cannot be written, the reader's next item is an error.
+fn give_credit(acker: &Acker) -> Result<(), BrokerError> {
+    match acker.ack(BasicAckOptions::default()).now_or_never() {
+        None | Some(Ok(true)) => Ok(()),
+        Some(Ok(false)) => Err(BrokerError::NotAcknowledged),
+        Some(Err(error)) => Err(BrokerError::Failed {
+            action: "acknowledge a stream message",
+            source: error.into(),
+        }),
     }
 }

@@ -82,7 +82,7 @@ async fn a_read_given_up_midway_costs_nothing() {
         .unwrap();
     let mut all = Vec::new();
     while all.len() < 99 {
-        // Polled once and dropped: also in the middle of an ack.
+        // Polled once and dropped: what is there comes at once, what is not there is not lost.
         if let Some(next) = reader.next().now_or_never() {
             all.push(next.expect("the stream is there").unwrap());
         }
