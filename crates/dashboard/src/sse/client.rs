@@ -119,7 +119,7 @@ impl Client {
             Start::Now => {
                 let end = async { tail.wait_for(|tail| tail.known).await.map(|tail| tail.end) };
                 self.place = self.wait(end).await?.map_err(|_| Ended)?;
-                self.seen = true;
+                self.seen = self.place.last_event_id().is_some();
             }
             Start::First => {}
             Start::After(place) => {
@@ -254,5 +254,70 @@ impl Client {
             }
             self.send(frame::heartbeat(self.place)).await?;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use orderly_domain::{CommandId, OrderId, Version};
+    use orderly_protocol::serde_json::{json, value::to_raw_value};
+    use orderly_protocol::time::OffsetDateTime;
+    use orderly_protocol::{RecordedEvent, encode_events};
+    use tokio::sync::mpsc;
+    use uuid::Uuid;
+
+    use super::{
+        Bytes, CHUNK_BYTES, CLIENTS, Client, EventHub, Filter, QUEUE_CHUNKS, SLOW_CLIENT, Start,
+    };
+
+    fn start(hub: &EventHub) -> mpsc::Receiver<Bytes> {
+        let permit = Arc::clone(hub.clients()).try_acquire_owned().unwrap();
+        Client::start(hub, Start::Now, Filter::default(), permit)
+    }
+
+    /// A message of one event that fills a chunk.
+    fn large_message(version: u64) -> Vec<u8> {
+        let event = RecordedEvent {
+            order_id: OrderId(Uuid::nil()),
+            version: Version(version),
+            command_id: CommandId(Uuid::nil()),
+            event_type: "annotated".to_owned(),
+            data: to_raw_value(&json!({ "filler": "x".repeat(CHUNK_BYTES) })).unwrap(),
+            recorded_at: OffsetDateTime::UNIX_EPOCH,
+            traceparent: None,
+        };
+        encode_events(&[event]).remove(0)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_does_not_read_loses_its_stream_and_no_other_does() {
+        let hub = EventHub::without_reader();
+        let (mut slow, mut quick) = (start(&hub), start(&hub));
+        assert!(quick.recv().await.is_some(), "the greeting");
+        for version in 1..=20 {
+            hub.message(version, large_message(version));
+            assert!(quick.recv().await.is_some());
+        }
+        tokio::time::sleep(SLOW_CLIENT * 2).await;
+        let mut chunks = 0;
+        while slow.recv().await.is_some() {
+            chunks += 1;
+        }
+        assert_eq!(chunks, QUEUE_CHUNKS);
+        assert!(quick.recv().await.is_some(), "a heartbeat");
+        assert_eq!(hub.clients().available_permits(), CLIENTS - 1);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_client_that_leaves_is_forgotten() {
+        let hub = EventHub::without_reader();
+        let mut client = start(&hub);
+        assert!(client.recv().await.is_some());
+        drop(client);
+        hub.tasks().close();
+        hub.tasks().wait().await;
+        assert_eq!(hub.clients().available_permits(), CLIENTS);
     }
 }

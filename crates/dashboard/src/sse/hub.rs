@@ -62,12 +62,22 @@ impl EventHub {
         tasks: TaskTracker,
         token: CancellationToken,
     ) -> Self {
+        let hub = Self::new(tasks, token);
+        let reader = hub.clone();
+        hub.tasks().spawn(async move {
+            let run = reader.run(&broker, &ready);
+            reader.token().run_until_cancelled(run).await
+        });
+        hub
+    }
+
+    fn new(tasks: TaskTracker, token: CancellationToken) -> Self {
         let tail = Tail {
             known: false,
             end: Position::default(),
             connection: None,
         };
-        let hub = Self {
+        Self {
             shared: Arc::new(Shared {
                 ring: Mutex::new(Ring::new(RING_EVENTS, RING_BYTES)),
                 tail: watch::Sender::new(tail),
@@ -76,13 +86,25 @@ impl EventHub {
                 tasks,
                 token,
             }),
-        };
-        let reader = hub.clone();
-        hub.tasks().spawn(async move {
-            let run = reader.run(&broker, &ready);
-            reader.token().run_until_cancelled(run).await
-        });
+        }
+    }
+
+    /// A hub without a reader: it has read what `message` hands to it.
+    #[cfg(test)]
+    pub(super) fn without_reader() -> Self {
+        let hub = Self::new(TaskTracker::new(), CancellationToken::new());
+        hub.restart(0);
         hub
+    }
+
+    /// As if the stream had this message at `offset`.
+    #[cfg(test)]
+    pub(super) fn message(&self, offset: u64, body: Vec<u8>) {
+        self.take(&StreamMessage {
+            offset,
+            body: body.into(),
+            content_type: None,
+        });
     }
 
     pub(super) fn tail(&self) -> watch::Receiver<Tail> {
@@ -140,6 +162,10 @@ impl EventHub {
         ready.ready();
         loop {
             let message = next(&mut reader).await?;
+            if last.is_none() {
+                // The stream was taken for empty; if it was only slow, what is older is not in the ring.
+                self.restart(message.offset);
+            }
             self.take(&message);
             *last = Some(message.offset);
             backoff.reset();
@@ -185,7 +211,6 @@ impl EventHub {
                 self.take(&first);
                 *last = Some(first.offset);
             }
-            // Its first message will have offset 0.
             Err(_) => self.restart(0),
         }
         Ok(reader)
