@@ -29,18 +29,21 @@ Examples:
   orderly orders show ORDER                   one order
   orderly verify                              does everything follow from the events?",
     after_help = "\
-Settings: flags win over the environment (ORDERLY_…, secrets also as ORDERLY_…_FILE), that wins over the file that
-`orderly dev` wrote (.orderly/env, or ORDERLY_DATA_DIR).
-Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 4 authentication, 5 not found, 6 conflict, 7 unavailable."
+Settings: flags, then the environment (ORDERLY_…, secrets also as ORDERLY_…_FILE), then the
+file that `orderly dev` wrote (.orderly/env, or ORDERLY_DATA_DIR/env).
+
+Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 4 authentication, 5 not found, 6 conflict,
+7 unavailable."
 )]
 pub(crate) struct Args {
-    /// Form of the data on stdout
+    /// Form of the data on stdout: table, json or jsonl
     #[arg(
         short,
         long,
         value_name = "FORM",
         global = true,
-        default_value = "table"
+        default_value = "table",
+        hide_possible_values = true
     )]
     pub(crate) output: Format,
     #[command(subcommand)]

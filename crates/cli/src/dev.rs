@@ -41,7 +41,7 @@ use server::Servers;
 ///
 /// Starts a private PostgreSQL and RabbitMQ from the programs that are installed here, and ends them with Ctrl-C.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly dev
   orderly dev --demo

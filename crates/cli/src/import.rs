@@ -46,13 +46,13 @@ enum Source {
 /// Every invoice becomes an order that is placed, paid, shipped and delivered; every invoice that begins with C becomes
 /// returns to the customer's earlier orders. What is sent follows from the file alone, under keys of its own, so a second
 /// run changes nothing and an interrupted one is finished by running it again.
+///
+/// Exits with 3 if it ended before the outcome of every command was known.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly import retail online-retail-2010-12.csv --seed-stock 100
-  orderly import retail online-retail-2010-12.csv --speed 50 -o json
-
-Exits with 3 if it ended before the outcome of every command was known.")]
+  orderly import retail online-retail-2010-12.csv --speed 50 -o json")]
 struct RetailArgs {
     /// The file: InvoiceNo, StockCode, Description, Quantity, InvoiceDate, UnitPrice, CustomerID, Country
     file: PathBuf,

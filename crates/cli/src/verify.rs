@@ -23,13 +23,13 @@ use history::Histories;
 use ledger::Ledger;
 
 /// Replay all events and compare with state, versions, stock and outcomes
+///
+/// Exits with 1 if anything differs.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly verify                      the database of `orderly dev` in this directory
-  orderly verify --database-url postgres://orderly@db/orderly -o json
-
-Exits with 1 if anything differs.")]
+  orderly verify --database-url postgres://orderly@db/orderly -o json")]
 pub(crate) struct VerifyArgs {
     /// Database to check [env: ORDERLY_DATABASE_URL]
     #[arg(long, value_name = "URL")]

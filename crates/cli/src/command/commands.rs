@@ -31,15 +31,15 @@ enum CommandsAction {
 }
 
 /// Send one command to an order and wait for its outcome
+///
+/// Exits with 6 if the command was rejected.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly commands send $ORDER place --data '{\"customer_id\":\"c-1\",\"currency\":\"EUR\",
       \"lines\":[{\"sku\":\"MUG-RED\",\"quantity\":2,\"unit_price_minor\":1250}]}'
   orderly commands send $ORDER pay --data '{\"method\":\"card\"}'
-  orderly commands send $ORDER cancel --data @cancel.json --if-version 3
-
-Exits with 6 if the command was rejected.")]
+  orderly commands send $ORDER cancel --data @cancel.json --if-version 3")]
 struct SendArgs {
     order_id: Uuid,
     /// place, amend, set_address, annotate, hold, release, pay, ship, deliver, cancel, refund, return
@@ -63,7 +63,7 @@ struct SendArgs {
 
 /// Show what became of a command
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly commands show 5d0c2d5e-6f1a-5b7c-8d9e-0f1a2b3c4d5e
   orderly commands show '/v1/commands/5d0c…?receipt=…'      the Location of an answer, also while it is queued")]

@@ -23,7 +23,7 @@ use crate::{
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "\
+    before_help = "\
 Examples:
   orderly keys create --name webshop --scopes commands:write,orders:read
   orderly keys list

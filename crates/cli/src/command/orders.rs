@@ -24,7 +24,7 @@ enum OrdersAction {
 
 /// Show one order: where it stands, its lines, its money, what can be done with it
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Examples:
   orderly orders show 018f6d1e-7a1b-7c2d-9e3f-0a1b2c3d4e5f
   orderly orders show 018f6d1e-7a1b-7c2d-9e3f-0a1b2c3d4e5f --events

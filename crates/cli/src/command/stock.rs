@@ -18,7 +18,7 @@ use crate::{
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "\
+    before_help = "\
 Examples:
   orderly stock show MUG-RED LAMP9
   orderly stock set MUG-RED 120

@@ -20,7 +20,7 @@ use crate::{
 #[command(
     subcommand_required = true,
     arg_required_else_help = true,
-    after_help = "\
+    before_help = "\
 Examples:
   orderly topology apply
   orderly topology apply --shards 32

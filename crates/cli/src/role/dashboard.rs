@@ -12,7 +12,7 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 /// Run a dashboard: it serves orders, live status events and stock over HTTP
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081"
+    before_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081"
 )]
 pub(crate) struct DashboardArgs {
     #[command(flatten)]

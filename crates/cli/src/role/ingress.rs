@@ -12,7 +12,7 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 /// Run an ingress: it accepts commands over HTTP and tells what became of them
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  orderly ingress --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8080"
+    before_help = "Example:\n  orderly ingress --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8080"
 )]
 pub(crate) struct IngressArgs {
     #[command(flatten)]

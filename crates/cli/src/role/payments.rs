@@ -15,7 +15,7 @@ use crate::{
 
 /// Run payments, with a sandbox in the place of a gateway
 #[derive(Debug, clap::Args)]
-#[command(after_help = "\
+#[command(before_help = "\
 Example:
   orderly payments --database-url postgres://… --amqp-url amqp://… --sandbox-decline-percent 5")]
 pub(crate) struct PaymentsArgs {

@@ -8,7 +8,9 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 
 /// Run a relay: it copies every status event to the topic exchange orders.events
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  orderly relay --database-url postgres://… --amqp-url amqp://…")]
+#[command(
+    before_help = "Example:\n  orderly relay --database-url postgres://… --amqp-url amqp://…"
+)]
 pub(crate) struct RelayArgs {
     #[command(flatten)]
     flags: RoleFlags,

@@ -10,7 +10,7 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 /// Run a worker: it applies commands to orders, one at a time, in order
 #[derive(Debug, clap::Args)]
 #[command(
-    after_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082"
+    before_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082"
 )]
 pub(crate) struct WorkerArgs {
     #[command(flatten)]
