@@ -15,9 +15,6 @@ use crate::{
 /// A connection that lasted this long begins the pauses anew.
 const SETTLED: Duration = Duration::from_secs(10);
 
-/// How long after a publish the broker may take to say that it blocks the connection (about 1 s was measured).
-const BLOCKED_NOTICE: Duration = Duration::from_secs(2);
-
 /// A routing key that no queue is bound by.
 const PROBE_KEY: &str = "probe";
 
@@ -67,11 +64,10 @@ fn is_newer(shared: &Shared, layout: Layout) -> bool {
 /// Opens a connection whenever there is none. At the end waits for the shards to finish with it, then closes it.
 async fn keep_connected(shared: &Shared, config: &BrokerConfig, tasks: &TaskTracker) {
     let mut backoff = Backoff::default();
-    let mut was_blocked = false;
     while !shared.token.is_cancelled() {
         let attempt = tokio::select! {
             () = shared.token.cancelled() => break,
-            attempt = connect(config, was_blocked) => attempt,
+            attempt = connect(config) => attempt,
         };
         match attempt {
             Ok(connection) => {
@@ -86,7 +82,6 @@ async fn keep_connected(shared: &Shared, config: &BrokerConfig, tasks: &TaskTrac
                     () = finished(shared, tasks) => {}
                 }
                 shared.connection.send_replace(None);
-                was_blocked = connection.is_blocked();
                 connection.shut().await;
                 if since.elapsed() > SETTLED {
                     backoff.reset();
@@ -113,20 +108,15 @@ async fn finished(shared: &Shared, tasks: &TaskTracker) {
 
 /// Opens a connection and proves that the exchange can be published to.
 ///
-/// During an alarm the broker blocks a connection only after its first publish. If the connection before was blocked, the probe
-/// draws that notice before commands are risked: they would all end unknown.
-async fn connect(config: &BrokerConfig, was_blocked: bool) -> Result<Connection, BrokerError> {
+/// During an alarm the broker blocks a connection only when it publishes, and says so at once: the probe draws that notice before
+/// commands are risked, whose outcome would be unknown.
+async fn connect(config: &BrokerConfig) -> Result<Connection, BrokerError> {
     let connection = Connection::open(config).await?;
     let mut publisher = connection.publisher().await?;
     let probed = publisher.probe(names::COMMANDS_EXCHANGE, PROBE_KEY).await;
     match probed.map_err(|unknown| unknown.0)? {
         Confirm::Returned => {}
         Confirm::Stored | Confirm::Refused => tracing::warn!("a queue is bound by the probe's key"),
-    }
-    if was_blocked {
-        let mut blocked = connection.blocked();
-        let notice = blocked.wait_for(|blocked| *blocked);
-        drop(tokio::time::timeout(BLOCKED_NOTICE, notice).await);
     }
     Ok(connection)
 }

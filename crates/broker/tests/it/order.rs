@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use lapin::options::QueueDeleteOptions;
 use orderly_broker::{BrokerConfig, BrokerError, Connection, ShardSubscription};
 
@@ -205,6 +206,20 @@ async fn nothing_that_a_lost_connection_had_delivered_is_handed_out() {
     ));
     assert!(held.ack_through().await.is_err());
     b.goes_on(1, 20).await;
+}
+
+#[tokio::test]
+async fn nothing_is_handed_out_after_a_publish_cut_the_connection() {
+    let broker = Broker::with_shard().await;
+    broker.publish(1..=20).await;
+    let mut a = Consumer::start(&broker.config("a")).await;
+    let mut publisher = a.connection.publisher().await.unwrap();
+    // Its confirm comes after the deliveries on one socket: all of them have arrived.
+    publish_number(&mut publisher, 21).await;
+    assert!(a.subscription.try_next().is_some());
+    assert!(publish_number(&mut publisher, 22).now_or_never().is_none());
+    // lapin does not know yet that its socket is gone.
+    assert!(a.subscription.try_next().is_none());
 }
 
 #[tokio::test]

@@ -70,6 +70,15 @@ impl Proxy {
             .collect()
     }
 
+    /// How many messages the client published.
+    pub(crate) fn publishes(&self) -> usize {
+        const BASIC_PUBLISH: (u16, u16) = (60, 40);
+        self.methods()
+            .iter()
+            .filter(|method| **method == BASIC_PUBLISH)
+            .count()
+    }
+
     /// From now on neither side hears from the other, and neither is told.
     pub(crate) fn silence(&self) {
         self.state.silent.store(true, Ordering::SeqCst);

@@ -47,6 +47,36 @@ async fn answers_are_true_when_connections_are_cut_under_load() {
     outcome.assert_true_for(found);
 }
 
+#[tokio::test]
+async fn only_what_was_written_is_unknown() {
+    let broker = Broker::with_shard().await;
+    let proxy = Proxy::start(&broker).await;
+    let ingress = Ingress::ready(BrokerConfig::new(proxy.url(), "ingress"), 1).await;
+    ingress.publish(1, 1).await.unwrap();
+    proxy.silence();
+    // The first group is written and meets silence; the others wait for it, some of them without a place in the channel.
+    let together = futures_util::future::join_all((2..=500).map(|seq| ingress.publish(1, seq)));
+    let cut = async {
+        until("it is written", || proxy.publishes() == 3).await;
+        proxy.cut();
+    };
+    let (answers, ()) = tokio::join!(together, cut);
+    let written = answers
+        .iter()
+        .take_while(|answer| **answer == Err(PublishError::Unknown))
+        .count();
+    assert!(
+        (1..=limits::MESSAGE_COMMANDS).contains(&written),
+        "{written}"
+    );
+    let refused = answers[written..]
+        .iter()
+        .all(|answer| *answer == Err(PublishError::Unavailable));
+    assert!(refused, "{answers:?}");
+    let bodies = broker.drain(broker::SHARD).await;
+    assert_eq!(groups(&bodies), [[(1, 1)]]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn answers_are_true_when_the_broker_is_killed_under_load() {
     let env = DevEnv::start(DevEnvOptions::temporary().unwrap())
