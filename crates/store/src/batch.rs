@@ -7,7 +7,7 @@ mod read;
 mod row;
 mod write;
 
-use sqlx::{Postgres, Transaction};
+use sqlx::{PgPool, Postgres, Transaction};
 
 pub use read::{Known, LoadedOrder};
 pub use row::{
@@ -23,6 +23,9 @@ use orderly_protocol::Timestamp;
 #[derive(Debug)]
 pub struct BatchTransaction {
     transaction: Transaction<'static, Postgres>,
+    /// To look, and its session's number, when it waits for a lock.
+    pool: PgPool,
+    pid: i32,
     /// The database's clock at the fence: the time of every event and outcome of the batch.
     pub at: Timestamp,
 }
@@ -38,9 +41,9 @@ impl Store {
     /// Any fault of the database.
     pub async fn begin_batch(&self, fence: &Fence) -> Result<Option<BatchTransaction>, StoreError> {
         let mut transaction = bounded(self.pool().begin()).await?;
-        let at = bounded(
-            sqlx::query_scalar!(
-                r#"select clock_timestamp() as "at!" from shards
+        let held = bounded(
+            sqlx::query!(
+                r#"select clock_timestamp() as "at!", pg_backend_pid() as "pid!" from shards
                where generation = $1 and shard = $2 and owner = $3 and epoch = $4
                  and drained_at is null
                for share"#,
@@ -52,7 +55,12 @@ impl Store {
             .fetch_optional(&mut *transaction),
         )
         .await?;
-        Ok(at.map(|at| BatchTransaction { transaction, at }))
+        Ok(held.map(|held| BatchTransaction {
+            transaction,
+            pool: self.pool().clone(),
+            pid: held.pid,
+            at: held.at,
+        }))
     }
 }
 

@@ -16,6 +16,7 @@ mod command;
 mod error;
 mod event;
 mod generation;
+mod holder;
 mod key;
 mod listen;
 mod migrate;

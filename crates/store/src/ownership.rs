@@ -3,6 +3,7 @@
 
 use orderly_protocol::ShardId;
 
+use crate::holder::ending_stopped_holders;
 use crate::store::bounded;
 use crate::{Store, StoreError};
 
@@ -39,7 +40,7 @@ impl Store {
     /// Takes the shard, if its epoch is still `seen` and every earlier generation is drained.
     ///
     /// The update waits for the share lock of a batch in flight, so whatever an earlier owner commits is committed
-    /// before this returns. A transaction of its own: nothing may ride on a claim that could roll back.
+    /// before this returns; a stopped owner loses its session. A transaction of its own: nothing may ride on a claim that could roll back.
     ///
     /// # Errors
     /// Any fault of the database.
@@ -49,7 +50,10 @@ impl Store {
         owner: &str,
         seen: i64,
     ) -> Result<Option<Fence>, StoreError> {
-        let epoch = bounded(
+        let mut session = bounded(self.pool().acquire()).await?;
+        let pid = sqlx::query_scalar!(r#"select pg_backend_pid() as "pid!""#);
+        let pid = bounded(pid.fetch_one(&mut *session)).await?;
+        let claiming = bounded(
             sqlx::query_scalar!(
                 "update shards
              set epoch = epoch + 1, owner = $4, claimed_at = clock_timestamp()
@@ -65,9 +69,9 @@ impl Store {
                 seen,
                 owner,
             )
-            .fetch_optional(self.pool()),
-        )
-        .await?;
+            .fetch_optional(&mut *session),
+        );
+        let epoch = ending_stopped_holders(self.pool(), pid, claiming).await?;
         Ok(epoch.map(|epoch| Fence {
             shard,
             owner: owner.to_owned(),

@@ -8,6 +8,7 @@ use super::BatchTransaction;
 use crate::StoreError;
 use crate::cell::Row;
 use crate::event::EventCells;
+use crate::holder::ending_stopped_holders;
 use crate::store::bounded;
 
 /// A command id that is taken.
@@ -151,7 +152,7 @@ impl BatchTransaction {
             return Ok(levels);
         }
         let names: Vec<String> = skus.iter().map(|sku| sku.as_str().to_owned()).collect();
-        let rows = bounded(
+        let locking = bounded(
             sqlx::query!(
                 "select sku, on_hand, reserved from stock
              where sku = any($1)
@@ -160,8 +161,8 @@ impl BatchTransaction {
                 &names,
             )
             .fetch_all(&mut *self.transaction),
-        )
-        .await?;
+        );
+        let rows = ending_stopped_holders(&self.pool, self.pid, locking).await?;
         for sku in skus {
             levels.insert(sku.clone(), None);
         }

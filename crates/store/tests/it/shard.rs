@@ -1,13 +1,17 @@
 //! Ownership: the epoch fences out whoever lost its shard, and a stopped owner cannot hold it for long.
 
+use std::future::poll_fn;
+use std::pin::pin;
+use std::task::Poll;
 use std::time::Duration;
 
+use orderly_domain::Sku;
 use orderly_protocol::ShardId;
 use orderly_store::{FaultClass, Fence, SessionProfile, Store};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::database::{Database, LIMIT};
+use crate::database::{Database, LIMIT, eventually};
 
 const SHARD: ShardId = ShardId {
     generation: 1,
@@ -92,6 +96,43 @@ async fn a_stopped_owner_loses_its_shard() {
     assert!(taken.await.expect("the lock was let go").is_some());
     let late = batch.commit().await.expect_err("the stopped batch is gone");
     assert_eq!(late.class(), FaultClass::Systemic, "{late:?}");
+}
+
+/// No timeout of a statement ends a session that is sending what nobody reads.
+#[tokio::test]
+async fn an_owner_stopped_amid_a_large_answer_loses_its_locks() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    let owner = claim(&store, "a", 0).await;
+    database
+        .run("insert into stock values ('MUG', 10, 0, now())")
+        .await
+        .unwrap();
+    let mut stopped = database.raw.begin().await.unwrap();
+    let hold = "select 1 from shards for share";
+    sqlx::query(hold).fetch_one(&mut *stopped).await.unwrap();
+    let hold = "select 1 from stock for update";
+    sqlx::query(hold).fetch_one(&mut *stopped).await.unwrap();
+    let large = "select repeat('x', 1000) from generate_series(1, 100000)";
+    let mut answer = pin!(sqlx::raw_sql(large).fetch_all(&mut *stopped));
+    // Asked, and never read.
+    poll_fn(|context| Poll::Ready(answer.as_mut().poll(context).is_ready())).await;
+    let unread = "select count(*) from pg_stat_activity where wait_event = 'ClientWrite' and datname = current_database()";
+    eventually("the answer fills every buffer", async || {
+        database.count(unread).await == 1
+    })
+    .await;
+
+    let sku = Sku::new("MUG").unwrap();
+    let mut batch = store.begin_batch(&owner).await.unwrap().unwrap();
+    // Twice at most: the first wait may be too short to tell a stopped session from a slow one.
+    if let Err(fault) = batch.lock_stock(std::slice::from_ref(&sku)).await {
+        assert!(fault.is_transient(), "{fault:?}");
+        batch = store.begin_batch(&owner).await.unwrap().unwrap();
+        batch.lock_stock(&[sku]).await.unwrap();
+    }
+    batch.commit().await.unwrap();
+    assert!(store.claim(SHARD, "b", 1).await.unwrap().is_some());
 }
 
 #[tokio::test]
