@@ -9,6 +9,7 @@ use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection};
 use orderly_protocol::ShardId;
 use orderly_store::{GenerationWatch, Layout, Store};
 use tokio::sync::watch;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -47,16 +48,17 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         owner,
         ready,
     } = options;
+    let attempts = Arc::new(Attempts::default());
     let mut backoff = Backoff::default();
     while let Some(current) = known_layout(&layout, &stop).await {
         match Links::open(&broker).await {
             Ok(links) => {
-                backoff.reset();
+                let begun = Instant::now();
                 let (replies, queued) = Replies::channel();
                 let context = Context {
                     store: store.clone(),
                     owner: owner.clone(),
-                    attempts: Attempts::default(),
+                    attempts: Arc::clone(&attempts),
                     replies,
                     layout: layout.clone(),
                 };
@@ -68,6 +70,9 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                 ready.send_replace(true);
                 session.run(queued, &stop).await;
                 ready.send_replace(false);
+                if begun.elapsed() > WELL {
+                    backoff.reset();
+                }
             }
             Err(error) => {
                 tracing::warn!(
@@ -159,11 +164,12 @@ impl Session {
     }
 }
 
-/// One shard for the length of a session: after each failure that leaves the connections alive, a new subscription.
+/// One shard for the length of a session: after each failure that leaves the connections alive, a new subscription. A queue
+/// that is missing or full, the shard's own or that of what it publishes, must not stop its neighbours.
 async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationToken) {
     let mut backoff = Backoff::default();
     while !stop.is_cancelled() {
-        let begun = tokio::time::Instant::now();
+        let begun = Instant::now();
         let Session {
             context,
             links,
@@ -177,13 +183,13 @@ async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationT
                     backoff.reset();
                 }
                 match error {
-                    ShardError::Broker(_)
-                    | ShardError::NotConfirmed(_)
-                    | ShardError::FinisherFailed => stop.cancel(),
+                    ShardError::Broker(error) if !error.is_not_found() => stop.cancel(),
                     ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
-                    ShardError::NotOurs | ShardError::Database(_) => {
-                        pause(backoff.next_pause(), &stop).await;
-                    }
+                    ShardError::NotOurs
+                    | ShardError::Database(_)
+                    | ShardError::Broker(_)
+                    | ShardError::NotConfirmed(_)
+                    | ShardError::FinisherFailed => pause(backoff.next_pause(), &stop).await,
                 }
             }
         }

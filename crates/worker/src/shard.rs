@@ -1,10 +1,11 @@
 //! One shard: subscribe, claim with the first delivery, apply batches, hand over.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription};
 use orderly_protocol::ShardId;
-use orderly_store::{Fence, GenerationWatch, Layout, Store};
+use orderly_store::{Fence, GenerationWatch, Layout, Store, StoreError};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -15,15 +16,15 @@ use crate::intake::{Batch, Intake, Undecidable};
 use crate::process::{Committed, process};
 use crate::reply::Replies;
 
-/// How long a batch is tried again in place before its subscription is given up. A delivery is never held for minutes:
-/// the broker's consumer timeout would take it away.
+/// How long a batch, and what it falls into when one of its commands is at fault, is tried again in place before its
+/// subscription is given up. A delivery is never held for minutes: the broker's consumer timeout would take it away.
 const TRANSIENT_LIMIT: Duration = Duration::from_secs(10);
 
 /// What every shard of a worker shares.
 pub(crate) struct Context {
     pub(crate) store: Store,
     pub(crate) owner: String,
-    pub(crate) attempts: Attempts,
+    pub(crate) attempts: Arc<Attempts>,
     pub(crate) replies: Replies,
     pub(crate) layout: GenerationWatch,
 }
@@ -103,7 +104,7 @@ impl Serving<'_> {
                 return Ok(());
             }
             match self.intake.next_batch()? {
-                Some(batch) => self.apply(&fence, batch).await?,
+                Some(batch) => self.apply(&fence, batch, stop).await?,
                 None => match self.next(stop).await? {
                     Some(delivery) => self.intake.push(delivery),
                     None => return Ok(()),
@@ -138,19 +139,30 @@ impl Serving<'_> {
     }
 
     /// Applies a batch; when one of its commands is at fault, each runs alone and the one at fault is parked.
-    async fn apply(&self, fence: &Fence, mut batch: Batch) -> Result<(), ShardError> {
-        let reason = match self.attempt(fence, &mut batch).await {
+    async fn apply(
+        &self,
+        fence: &Fence,
+        mut batch: Batch,
+        stop: &CancellationToken,
+    ) -> Result<(), ShardError> {
+        let deadline = Instant::now() + TRANSIENT_LIMIT;
+        let reason = match self.attempt(fence, &mut batch, deadline).await {
             Ok(committed) => return self.hand_to_finisher(committed, batch).await,
             Err(error) => at_fault(error)?,
         };
         for mut single in batch.into_singles() {
-            let committed = match self.attempt(fence, &mut single).await {
+            if stop.is_cancelled() {
+                // Nothing after it may run either: the caller ends before it takes another batch.
+                return Ok(());
+            }
+            let committed = match self.attempt(fence, &mut single, deadline).await {
                 Ok(committed) => committed,
                 Err(error) => {
                     let why = at_fault(error)?;
                     tracing::error!(shard = %fence.shard, reason = %why.detail, first = %reason.detail, "parking a command at fault");
                     single.give_up(why);
-                    self.attempt(fence, &mut single).await.map_err(give_up)?
+                    let parking = self.attempt(fence, &mut single, deadline);
+                    parking.await.map_err(give_up)?
                 }
             };
             self.hand_to_finisher(committed, single).await?;
@@ -159,7 +171,12 @@ impl Serving<'_> {
     }
 
     /// Runs a batch, again while its errors pass by themselves. A suspect's attempt is recorded around it.
-    async fn attempt(&self, fence: &Fence, batch: &mut Batch) -> Result<Committed, ProcessError> {
+    async fn attempt(
+        &self,
+        fence: &Fence,
+        batch: &mut Batch,
+        deadline: Instant,
+    ) -> Result<Committed, ProcessError> {
         let Context {
             store,
             owner,
@@ -167,20 +184,24 @@ impl Serving<'_> {
             ..
         } = self.context;
         if !batch.suspect {
-            return self.retry(fence, batch).await;
+            return self.retry(fence, batch, deadline).await;
         }
         let attempt = attempts.begin(store, owner, batch).await?;
-        let result = self.retry(fence, batch).await;
+        let result = self.retry(fence, batch, deadline).await;
         attempts.end(store, attempt).await;
         result
     }
 
-    async fn retry(&self, fence: &Fence, batch: &Batch) -> Result<Committed, ProcessError> {
-        let begun = Instant::now();
+    async fn retry(
+        &self,
+        fence: &Fence,
+        batch: &Batch,
+        deadline: Instant,
+    ) -> Result<Committed, ProcessError> {
         let mut backoff = Backoff::between(Duration::from_millis(5), Duration::from_secs(1));
         loop {
             match process(&self.context.store, fence, batch).await {
-                Err(ProcessError::Transient(error)) if begun.elapsed() < TRANSIENT_LIMIT => {
+                Err(ProcessError::Transient(error)) if Instant::now() < deadline => {
                     let sqlstate = error.sqlstate().unwrap_or_default().to_owned();
                     metrics::counter!("orderly_db_retries_total", "sqlstate" => sqlstate)
                         .increment(1);
@@ -236,7 +257,7 @@ fn at_fault(error: ProcessError) -> Result<Undecidable, ShardError> {
     match error {
         ProcessError::AtFault(error) => Ok(Undecidable {
             code: "refused_by_database",
-            detail: error.to_string(),
+            detail: describe_refusal(&error),
         }),
         ProcessError::NotLoaded(error) => Ok(Undecidable {
             code: "stock_not_loaded",
@@ -244,6 +265,19 @@ fn at_fault(error: ProcessError) -> Result<Undecidable, ShardError> {
         }),
         error => Err(give_up(error)),
     }
+}
+
+/// What was refused, without the values: they may be personal.
+fn describe_refusal(error: &StoreError) -> String {
+    let sqlstate = error.sqlstate().map(|state| format!(", SQLSTATE {state}"));
+    let constraint = error
+        .constraint()
+        .map(|name| format!(", constraint {name}"));
+    format!(
+        "{error}{}{}",
+        sqlstate.unwrap_or_default(),
+        constraint.unwrap_or_default()
+    )
 }
 
 fn give_up(error: ProcessError) -> ShardError {

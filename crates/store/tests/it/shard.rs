@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orderly_domain::Sku;
 use orderly_protocol::ShardId;
-use orderly_store::{FaultClass, Fence, SessionProfile, Store};
+use orderly_store::{Attempt, FaultClass, Fence, SessionProfile, Store};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -136,22 +136,27 @@ async fn an_owner_stopped_amid_a_large_answer_loses_its_locks() {
 }
 
 #[tokio::test]
-async fn an_attempt_left_open_is_counted_by_the_next() {
+async fn attempts_left_open_count_once_for_each_other_owner() {
     let database = Database::fresh().await;
     let store = database.connect(SessionProfile::Worker).await;
     let hash = [3; 32];
-    let first = store.begin_attempt(&hash, "a").await.unwrap();
-    assert_eq!(first.abandoned, 0);
-    let second = store.begin_attempt(&hash, "b").await.unwrap();
-    assert_eq!(second.abandoned, 1);
+    let deaths = |owner: &'static str| {
+        let store = store.clone();
+        async move { store.deaths_during_attempts(&hash, owner).await.unwrap() }
+    };
+    let first = Attempt::new();
+    store.begin_attempt(first, &hash, "a").await.unwrap();
+    let second = Attempt::new();
+    store.begin_attempt(second, &hash, "a").await.unwrap();
+    let elsewhere = [4; 32];
+    store
+        .begin_attempt(Attempt::new(), &elsewhere, "b")
+        .await
+        .unwrap();
+    assert_eq!(deaths("a").await, 0, "the living do not count");
+    assert_eq!(deaths("b").await, 1, "one death, however many it left");
+    store.end_attempt(first).await.unwrap();
+    assert_eq!(deaths("b").await, 1);
     store.end_attempt(second).await.unwrap();
-    assert_eq!(
-        store.begin_attempt(&[4; 32], "b").await.unwrap().abandoned,
-        0
-    );
-    assert_eq!(
-        store.begin_attempt(&hash, "b").await.unwrap().abandoned,
-        1,
-        "ended ones do not count"
-    );
+    assert_eq!(deaths("b").await, 0, "ended ones do not count");
 }

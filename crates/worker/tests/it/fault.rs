@@ -1,7 +1,6 @@
 //! Faults of the database, and commands that end processes.
 
-use orderly_protocol::{Fingerprint, Outcome};
-use sha2::{Digest, Sha256};
+use orderly_protocol::Outcome;
 
 use crate::world::{World, annotate, order_on, place, until};
 
@@ -44,8 +43,10 @@ async fn a_command_that_the_database_refuses_is_found_and_parked_alone() {
         format!("{},{}", commands[3].command_id, commands[4].command_id)
     );
     assert_eq!(
-        world.sql("select reason from lanes").await,
-        "refused_by_database"
+        world
+            .sql("select reason || ': ' || detail from lanes")
+            .await,
+        "refused_by_database: database call failed, SQLSTATE 23514"
     );
     worker.stop().await;
 }
@@ -102,13 +103,7 @@ async fn a_command_that_five_processes_died_of_is_parked_and_its_neighbours_are_
     for _ in 0..2 {
         world.deliver_and_drop(1).await;
     }
-    let hash = Fingerprint(Sha256::digest(deadly.encode()).into());
-    world
-        .sql(&format!(
-            "insert into attempts (attempt_id, envelope_hash, owner)
-             select gen_random_uuid(), decode('{hash}', 'hex'), 'dead' from generate_series(1, 5)"
-        ))
-        .await;
+    world.leave_attempts(&deadly, "'dead' || n").await;
     let worker = world.worker("w1");
     world.applied(&innocent).await;
     assert_eq!(
@@ -137,5 +132,46 @@ async fn an_attempt_is_open_while_a_suspect_runs() {
     world.sql(&raise("commands", open, "23514")).await;
     let worker = world.worker("w1");
     assert_eq!(world.outcome(&suspect).await.outcome, Outcome::Applied);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn attempts_that_the_living_could_not_end_blame_no_command() {
+    let world = World::new().await;
+    let suspect = place(order_on(1));
+    world.post_one(&suspect).await;
+    for _ in 0..2 {
+        world.deliver_and_drop(1).await;
+    }
+    // What a worker leaves behind when the answers of the database are lost again and again.
+    for owner in ["w1", "another"] {
+        world.leave_attempts(&suspect, &format!("'{owner}'")).await;
+    }
+    let worker = world.worker("w1");
+    world.applied(&suspect).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn suspects_that_a_process_died_of_run_one_at_a_time() {
+    let world = World::new().await;
+    let suspects: Vec<_> = (0..40).map(|n| place(order_on(n % 4))).collect();
+    for suspect in &suspects {
+        world.post_one(suspect).await;
+        world.leave_attempts(suspect, "'dead'").await;
+    }
+    for shard in 0..4 {
+        for _ in 0..2 {
+            world.deliver_and_drop(shard).await;
+        }
+    }
+    // Were two open when the process dies, the innocent one would be blamed as well.
+    let beside = "(select count(*) from attempts where ended_at is null and owner = 'w1') > 1";
+    world.sql(&raise("commands", beside, "23514")).await;
+    let worker = world.worker("w1");
+    for suspect in &suspects {
+        world.settled(suspect).await;
+    }
+    assert_eq!(world.sql("select count(*) from lanes").await, "0");
     worker.stop().await;
 }

@@ -8,12 +8,13 @@ use orderly_broker::{
 use orderly_devenv::TestEnv;
 use orderly_domain::{CommandId, OrderId, ProducerId};
 use orderly_protocol::{
-    CloudEvent, CommandOutcome, Envelope, Outcome, ShardId, Timestamp, decode_events,
+    CloudEvent, CommandOutcome, Envelope, Fingerprint, Outcome, ShardId, Timestamp, decode_events,
     encode_commands, fingerprint, names, shard_of,
 };
 use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
 use orderly_worker::WorkerOptions;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -89,9 +90,19 @@ impl World {
     }
 
     pub(crate) async fn delete_stream(&self) {
-        let vhost = self.env.vhost();
-        let delete = ["--vhost", vhost, "delete_queue", names::EVENTS_STREAM];
+        self.delete_queue(names::EVENTS_STREAM).await;
+    }
+
+    pub(crate) async fn delete_queue(&self, queue: &str) {
+        let delete = ["--vhost", self.env.vhost(), "delete_queue", queue];
         self.env.rabbitmqctl(&delete).await.unwrap();
+    }
+
+    pub(crate) async fn declare_shards(&self) {
+        let limit = topology::DEFAULT_MAX_LENGTH;
+        topology::declare_generation(&self.connection, 1, SHARDS, limit)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn declare_stream(&self) {
@@ -176,6 +187,26 @@ impl World {
             .rabbitmqctl(&["eval", &format!("{cut}.")])
             .await
             .unwrap();
+    }
+
+    /// Five attempts at this command that nobody ended; `owner` is SQL and knows their number as `n`.
+    pub(crate) async fn leave_attempts(&self, command: &Envelope, owner: &str) {
+        let hash = Fingerprint(Sha256::digest(command.encode()).into());
+        self.sql(&format!(
+            "insert into attempts (attempt_id, envelope_hash, owner)
+             select gen_random_uuid(), decode('{hash}', 'hex'), {owner} from generate_series(1, 5) as n"
+        ))
+        .await;
+    }
+
+    /// Waits until the command has an outcome or is parked.
+    pub(crate) async fn settled(&self, command: &Envelope) {
+        let id = command.command_id;
+        until(|| async {
+            let decided = self.store.outcome(id).await.unwrap().is_some();
+            (decided || self.store.parked(id).await.unwrap().is_some()).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn outcome(&self, command: &Envelope) -> CommandOutcome {
