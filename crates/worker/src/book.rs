@@ -81,13 +81,15 @@ impl Book {
     }
 
     /// Commands that an earlier delivery took: it may have died between its commit and its publish. Not those that this
-    /// batch takes itself, whose events are new.
+    /// batch takes itself, whose events are new, and not another request under a used id: it never made an event, and the
+    /// events of its id may be another shard's, to be published there in their order.
     pub(crate) fn taken_by_earlier_deliveries(&self, batch: &Batch) -> Vec<CommandId> {
-        let again = batch.items().filter(|item| item.redelivered);
-        again
-            .map(|item| item.command_id)
-            .filter(|id| self.known.contains_key(id))
-            .collect()
+        let owns = |item: &&Item| {
+            let known = self.known.get(&item.command_id);
+            known.is_some_and(|known| known.fingerprint == item.fingerprint)
+        };
+        let again = batch.items().filter(|item| item.redelivered).filter(owns);
+        again.map(|item| item.command_id).collect()
     }
 
     /// The orders of commands that are not known yet, in id order, each once.

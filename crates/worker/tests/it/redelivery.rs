@@ -52,6 +52,57 @@ async fn events_of_a_commit_that_could_not_be_published_follow_after_redelivery_
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn events_published_again_go_before_those_of_their_own_batch() {
+    let world = World::new().await;
+    let order = order_on(1);
+    let (placed, noted) = (place(order), annotate(order, "a"));
+    let worker = world.worker("w1");
+    world.post_one(&placed).await;
+    world.applied(&placed).await;
+    worker.stop().await;
+    // As if version 1 had not been published yet.
+    world.delete_stream().await;
+    world.declare_stream().await;
+    world.post(&[placed, noted]).await;
+    world.deliver_and_drop(1).await;
+    let worker = world.worker("w2");
+    let events = world.stream_until(|events| events.len() == 2).await;
+    let versions: Vec<_> = events.iter().map(|event| event.version.0).collect();
+    assert_eq!(versions, [1, 2]);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_request_under_a_used_id_publishes_none_of_its_events() {
+    let world = World::new().await;
+    let worker = world.worker("w1");
+    let order = order_on(0);
+    let (placed, noted) = (place(order), annotate(order, "a"));
+    world.post(&[placed, noted.clone()]).await;
+    world.applied(&noted).await;
+    worker.stop().await;
+    // As if nothing had been published yet: version 2 must not go out before version 1, which is another shard's to publish.
+    world.delete_stream().await;
+    world.declare_stream().await;
+    let mut reused = annotate(order_on(1), "b");
+    reused.command_id = noted.command_id;
+    let last = place(order_on(1));
+    world.post(&[reused, last.clone()]).await;
+    world.deliver_and_drop(1).await;
+    let worker = world.worker("w2");
+    let events = world
+        .stream_until(|events| {
+            events
+                .iter()
+                .any(|event| event.command_id == last.command_id)
+        })
+        .await;
+    let orders: Vec<_> = events.iter().map(|event| event.order_id).collect();
+    assert_eq!(orders, [last.order_id]);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_commit_whose_answer_was_lost_is_found_done_and_its_events_are_published() {
     let world = World::new().await;
     let order = order_on(1);
