@@ -120,7 +120,7 @@ impl Intake {
             self.unknown = Some(delivery);
             return;
         }
-        let suspect = delivery.delivery_count + 1 >= ALONE_FROM_DELIVERY;
+        let suspect = delivery.delivery_count.saturating_add(1) >= ALONE_FROM_DELIVERY;
         let work = self.decode(&delivery);
         let last = work.len().saturating_sub(1);
         let mut ends = Some(delivery);

@@ -1,7 +1,7 @@
 //! Replies to waiting ingress processes: transient, unconfirmed, and never in the way of a batch.
 
 use bytes::Bytes;
-use orderly_broker::{Message, Publisher};
+use orderly_broker::{BrokerError, Message, Publisher};
 use orderly_protocol::Reply;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
@@ -47,13 +47,14 @@ pub(crate) async fn send_replies(
         };
         let body = Bytes::from(reply.encode());
         let message = Message::transient(body, "application/json");
-        if publisher
-            .publish_unconfirmed(&queue, &message)
-            .await
-            .is_err()
-        {
+        match publisher.publish_unconfirmed(&queue, &message).await {
+            Ok(()) => {}
+            // The connection outlives it, and so must this task.
+            Err(BrokerError::Blocked { .. }) => {
+                metrics::counter!("orderly_replies_dropped_total").increment(1);
+            }
             // The connection's supervisor sees the same failure and begins anew.
-            return;
+            Err(_) => return,
         }
     }
 }

@@ -4,7 +4,7 @@ use orderly_domain::Version;
 use orderly_protocol::Outcome;
 use serde_json::json;
 
-use crate::world::{World, annotate, envelope, order_on, place};
+use crate::world::{World, annotate, envelope, order_on, place, until};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_of_an_order_are_applied_in_queue_order_and_their_events_follow() {
@@ -85,6 +85,8 @@ async fn another_request_under_a_used_id_is_a_conflict_and_never_applied() {
     let recorded = "select encode(fingerprint, 'hex') from command_conflicts";
     assert_eq!(world.sql(recorded).await, reused.fingerprint.to_string());
     worker.stop().await;
+    let epoch = world.sql("select epoch from shards where shard = 2").await;
+    assert_eq!(epoch, "1", "a used id costs no subscription");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -150,6 +152,34 @@ async fn a_command_on_the_wrong_shard_is_forwarded_and_applied_there() {
     let stray = place(order_on(3));
     let body = orderly_protocol::encode_commands([stray.encode().as_slice()]);
     world.post_raw(0, body).await;
+    world.applied(&stray).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_whose_queue_is_gone_stops_no_other_and_what_is_forwarded_to_it_waits() {
+    let world = World::new().await;
+    world.delete_queue("orders.g1.003").await;
+    let worker = world.worker("w1");
+    // Shard 0 cannot forward it, shard 3 cannot be served, and the others do not notice.
+    let stray = place(order_on(3));
+    let body = orderly_protocol::encode_commands([stray.encode().as_slice()]);
+    world.post_raw(0, body).await;
+    let order = order_on(1);
+    world.post_one(&place(order)).await;
+    for n in 0..40 {
+        let noted = annotate(order, &n.to_string());
+        world.post_one(&noted).await;
+        world.applied(&noted).await;
+    }
+    until(|| async {
+        let epoch = world.sql("select epoch from shards where shard = 0").await;
+        (epoch.parse::<i64>().unwrap() > 2).then_some(())
+    })
+    .await;
+    let epoch = world.sql("select epoch from shards where shard = 1").await;
+    assert_eq!(epoch, "1", "shard 1 was left alone");
+    world.declare_shards().await;
     world.applied(&stray).await;
     worker.stop().await;
 }

@@ -70,9 +70,11 @@ async fn an_owner_whose_shard_was_claimed_commits_nothing_more() {
         .await;
     world
         .sql(
-            "create function refuse() returns trigger language plpgsql as $$
+            "create sequence zombie_writes;
+             create function refuse() returns trigger language plpgsql as $$
              begin
                  if (select owner from shards where generation = 1 and shard = 1) <> 'zombie' then
+                     perform nextval('zombie_writes');
                      raise exception 'a zombie wrote';
                  end if;
                  return new;
@@ -90,6 +92,43 @@ async fn an_owner_whose_shard_was_claimed_commits_nothing_more() {
             .await,
         "3zombie"
     );
+    // A sequence keeps what a rollback takes back.
+    let tried = world.sql("select is_called from zombie_writes").await;
+    assert_eq!(tried, "f", "the zombie tried to write");
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_epoch_is_known_before_anything_can_be_delivered() {
+    let world = World::new().await;
+    let env = world.env.clone();
+    let holding = tokio::spawn(async move {
+        let hold = "begin; lock table shards in access exclusive mode; select pg_sleep(60)";
+        env.psql(&[hold]).await
+    });
+    let sessions = |what: &'static str| {
+        let count = format!(
+            "select count(*) from pg_stat_activity where {what} and datname = current_database()"
+        );
+        let world = &world;
+        until(move || {
+            let count = count.clone();
+            async move { (world.sql(&count).await != "0").then_some(()) }
+        })
+    };
+    sessions("wait_event = 'PgSleep'").await;
+    let worker = world.worker("w1");
+    sessions("wait_event_type = 'Lock' and query like 'select epoch%'").await;
+    let consumers = ["--quiet", "--vhost", world.env.vhost(), "list_consumers"];
+    let consumers = world.env.rabbitmqctl(&consumers).await.unwrap();
+    assert!(!consumers.contains("orders.g1."), "{consumers}");
+    world
+        .sql("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()")
+        .await;
+    assert!(holding.await.unwrap().is_err(), "its session was ended");
+    let placed = place(order_on(1));
+    world.post_one(&placed).await;
+    world.applied(&placed).await;
     worker.stop().await;
 }
 
