@@ -73,7 +73,7 @@ impl Ingress {
             instance,
         } = options;
         let waiters = Waiters::default();
-        let reply_queue = reply::start(broker, instance, waiters.clone(), tracker, token.clone());
+        let reply_queue = reply::start(&broker, instance, waiters.clone(), tracker, token.clone());
         let receipt_keys = ReceiptKeys::start(
             store.clone(),
             readiness.check("receipt_keys"),

@@ -25,18 +25,15 @@ impl ReplyQueue {
 
 /// Consumes replies on `tracker` until `token` is cancelled, and hands them to `waiters`.
 pub(crate) fn start(
-    broker: BrokerConfig,
+    broker: &BrokerConfig,
     instance: String,
     waiters: Waiters,
     tracker: &TaskTracker,
     token: CancellationToken,
 ) -> ReplyQueue {
+    let broker = broker.named(format!("{} replies", broker.name));
     let (current, name) = watch::channel(None);
-    tracker.spawn(async move {
-        token
-            .run_until_cancelled(supervise(&broker, &instance, &waiters, &current))
-            .await;
-    });
+    tracker.spawn(async move { supervise(&broker, &instance, &waiters, &current, &token).await });
     ReplyQueue { name }
 }
 
@@ -45,26 +42,31 @@ async fn supervise(
     instance: &str,
     waiters: &Waiters,
     current: &watch::Sender<Option<String>>,
+    token: &CancellationToken,
 ) {
     let mut backoff = Backoff::default();
     for connection in 1_u64.. {
         // A name is used once: the broker may hold the queue of a lost connection for 15 s more, and it is exclusive.
         let queue = names::reply_queue(&format!("{instance}.{connection}"));
-        match open(broker, &queue).await {
-            Ok((connection, mut replies)) => {
+        match token.run_until_cancelled(open(broker, &queue)).await {
+            Some(Ok((connection, mut replies))) => {
                 backoff.reset();
                 current.send_replace(Some(queue));
-                while let Some(body) = replies.next().await {
+                while let Some(Some(body)) = token.run_until_cancelled(replies.next()).await {
                     hand_over(&body, waiters);
                 }
                 current.send_replace(None);
                 connection.close().await;
             }
-            Err(error) => {
+            Some(Err(error)) => {
                 tracing::warn!(error = &error as &dyn Error, "cannot open the reply queue");
             }
+            None => return,
         }
-        tokio::time::sleep(backoff.next_pause()).await;
+        let pause = tokio::time::sleep(backoff.next_pause());
+        if token.run_until_cancelled(pause).await.is_none() {
+            return;
+        }
     }
 }
 
