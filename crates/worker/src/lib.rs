@@ -1,6 +1,6 @@
 //! The worker: owns shards and applies their commands, one at a time, in order.
 //!
-//! The life of a batch is [`process`](mod@process); everything else here serves it: `runner` keeps the connections and a
+//! The life of a batch is `process`; everything else here serves it: `runner` keeps the connections and a
 //! task per shard, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
 //! batch knows and decides in memory, `finish` publishes and acks behind it.
 //!
