@@ -3,9 +3,9 @@
 //! Owns the order of things: servers, schema, topology, roles, key, stock, panel. Leaves nothing running behind.
 
 use std::{
-    io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr},
+    net::SocketAddr,
     path::PathBuf,
+    pin::pin,
     time::{Duration, Instant},
 };
 
@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 mod demo;
 mod env_file;
 mod key;
+mod listener;
 mod panel;
 mod server;
 
@@ -30,6 +31,7 @@ use crate::{
     config::{DATA_DIR, Settings, parse},
     database,
     exit::Exit,
+    lifecycle::Lifecycle,
     role::{self, LogFlags, Logging, Process, Role, payments::SandboxFlags},
 };
 use env_file::EnvFile;
@@ -92,19 +94,32 @@ const READY_POLL: Duration = Duration::from_millis(20);
 const DEFAULT_LOG: &str = "warn,lapin=off,sqlx=error";
 /// As for an ingress and a dashboard, together.
 const HTTP_CONNECTIONS: u32 = 16;
-const FIRST_PORT: u16 = 8080;
-const LAST_PORT: u16 = 8099;
 
 pub(crate) async fn run(args: DevArgs) -> anyhow::Result<Exit> {
     let began = Instant::now();
     let (config, logging) = config(&args)?;
     let mut process = Process::start(logging)?;
-    let listener = listen(config.http_addr).await?;
-    let starting = Servers::start(&config.data_dir, config.keep, config.given.clone());
-    let servers = process.lifecycle.or_signal(starting).await?;
+    let listener = listener::open(config.http_addr).await?;
+    let servers = start_servers(&mut process.lifecycle, &config).await?;
     let result = Box::pin(serve(process, &servers, listener, config, began)).await;
     servers.stop().await;
     result.map(|()| Exit::Ok)
+}
+
+/// A signal ends the start too, as soon as what has begun can be ended in order.
+async fn start_servers(lifecycle: &mut Lifecycle, config: &DevConfig) -> anyhow::Result<Servers> {
+    let starting = Servers::start(&config.data_dir, config.keep, config.given.clone());
+    let mut starting = pin!(starting);
+    tokio::select! {
+        servers = &mut starting => return servers,
+        () = lifecycle.signalled() => eprintln!("stopping …"),
+    }
+    tokio::select! {
+        servers = starting => servers?.stop().await,
+        // Their guardian ends them when this process has ended.
+        () = lifecycle.signalled() => {}
+    }
+    bail!("stopped while starting")
 }
 
 fn config(args: &DevArgs) -> anyhow::Result<(DevConfig, Logging)> {
@@ -280,24 +295,4 @@ async fn ready(readiness: &Readiness) -> anyhow::Result<()> {
             readiness.not_ready()
         )
     })
-}
-
-/// The address that was asked for, or the first free one of a few: a second `orderly dev` beside another should start.
-async fn listen(asked: Option<SocketAddr>) -> anyhow::Result<TcpListener> {
-    if let Some(address) = asked {
-        return role::listen(address).await;
-    }
-    for port in FIRST_PORT..=LAST_PORT {
-        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await {
-            Ok(listener) => {
-                if port != FIRST_PORT {
-                    eprintln!("port {FIRST_PORT} is taken; listening on {port}");
-                }
-                return Ok(listener);
-            }
-            Err(error) if error.kind() == ErrorKind::AddrInUse => {}
-            Err(error) => return Err(error).with_context(|| format!("listen on port {port}")),
-        }
-    }
-    bail!("every port from {FIRST_PORT} to {LAST_PORT} is taken; choose one with --http-addr")
 }

@@ -80,6 +80,11 @@ impl Lifecycle {
         });
     }
 
+    /// The next signal, while nothing is supervised yet.
+    pub(crate) async fn signalled(&mut self) {
+        self.signals.next().await;
+    }
+
     /// Prepares something, unless a signal comes first.
     pub(crate) async fn or_signal<T>(
         &mut self,

@@ -20,7 +20,7 @@ mod telemetry;
 mod verify;
 mod watchdog;
 
-use std::process::ExitCode;
+use std::{process::ExitCode, time::Duration};
 
 use args::{Args, Command};
 use clap::Parser;
@@ -28,7 +28,12 @@ use exit::Exit;
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = runtime().and_then(|runtime| runtime.block_on(run(args)));
+    let done = start_runtime().and_then(|runtime| {
+        let done = runtime.block_on(run(args));
+        watchdog::end();
+        runtime.shutdown_timeout(BLOCKING_LIMIT);
+        done
+    });
     let exit = done.unwrap_or_else(|error| {
         // `orderly … | head`: whoever read has read enough.
         if !output::is_broken_pipe(&error) {
@@ -38,6 +43,9 @@ fn main() -> ExitCode {
     });
     exit.into()
 }
+
+/// What still blocks a thread at the end (a name being resolved, a file being read) has nobody to answer to.
+const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
 
 async fn run(
     Args {
@@ -63,7 +71,7 @@ async fn run(
     }
 }
 
-fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+fn start_runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     Ok(tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?)

@@ -6,7 +6,7 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread,
     time::Duration,
@@ -20,7 +20,15 @@ const LOOK: Duration = Duration::from_secs(1);
 /// Looks without a tick: 5 s, the heartbeat of the broker, and far beyond any poll of a healthy task.
 const PATIENCE_LOOKS: u32 = 5;
 
-/// Watches the runtime that this is called on, until the process ends: a drain can hang too.
+/// Set once nothing is left to watch.
+static ENDED: AtomicBool = AtomicBool::new(false);
+
+/// The work is done and the runtime ends: its silence means nothing any more.
+pub(crate) fn end() {
+    ENDED.store(true, Ordering::SeqCst);
+}
+
+/// Watches the runtime that this is called on until [`end`]: a drain can hang too.
 pub(crate) fn start() -> std::io::Result<()> {
     let ticks = Arc::new(AtomicU64::new(0));
     let ticking = Arc::clone(&ticks);
@@ -35,6 +43,9 @@ pub(crate) fn start() -> std::io::Result<()> {
         let mut silence = Silence::default();
         loop {
             thread::sleep(LOOK);
+            if ENDED.load(Ordering::SeqCst) {
+                return;
+            }
             if silence.looks_after(ticks.load(Ordering::Relaxed)) >= PATIENCE_LOOKS {
                 eprintln!(
                     "orderly: the runtime did not run for {PATIENCE_LOOKS} s; ending the process"

@@ -97,7 +97,7 @@ fn order_table(order: &Value) -> String {
         .flatten()
         .map(plain)
         .collect();
-    let facts = output::facts([
+    let facts = [
         ("order", text("order_id")),
         ("status", format!("{}{held}", text("status"))),
         ("version", text("version")),
@@ -109,7 +109,8 @@ fn order_table(order: &Value) -> String {
         ("changed", text("updated_at")),
         ("allowed", allowed.join(", ")),
         ("waiting", text("waiting")),
-    ]);
+    ];
+    let facts = output::facts(facts.into_iter().filter(|(_, value)| !value.is_empty()));
     let lines = order
         .get("lines")
         .and_then(Value::as_array)

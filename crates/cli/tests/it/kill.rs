@@ -13,7 +13,10 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::system::{LIMIT, Role, System, sample, success, until};
+use crate::{
+    role::Role,
+    system::{LIMIT, System, sample, success, until},
+};
 
 const KILLS: u32 = 3;
 /// Orders of the sample that cost nothing: paid by `pay` itself, without a payment to record.

@@ -5,7 +5,10 @@ use std::os::unix::process::ExitStatusExt;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::system::{Role, System, until};
+use crate::{
+    role::Role,
+    system::{System, until},
+};
 
 #[tokio::test]
 async fn a_worker_told_to_end_hands_over_and_the_next_one_applies_the_rest_once() {
@@ -75,5 +78,34 @@ async fn every_role_ends_cleanly_by_itself() {
         assert_eq!(status.code(), Some(0), "{name}: {status}");
     }
     system.worker.signal("INT");
+    assert_eq!(system.worker.ended().await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_second_signal_aborts_the_drain() {
+    let mut system = System::start().await;
+    // Two kinds: of two pending ones of the same kind, one is lost.
+    system.ingress.signal("TERM");
+    system.ingress.signal("INT");
+    assert_eq!(system.ingress.ended().await.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_worker_that_was_frozen_goes_on_when_it_is_let_go() {
+    let mut system = System::start().await;
+    let order_id = system.place().await;
+    system.worker.signal("STOP");
+    // Longer than the watchdog's patience, which must not count time in which the whole process stood still.
+    tokio::time::sleep(std::time::Duration::from_secs(7)).await;
+    system.worker.signal("CONT");
+    let body = json!({"type": "annotate", "data": {"key": "n", "value": "1"}});
+    let answer = system.send(order_id, &body, "n/1", true).await;
+    assert_eq!(
+        answer.status(),
+        StatusCode::OK,
+        "{}",
+        answer.text().await.unwrap()
+    );
+    system.worker.signal("TERM");
     assert_eq!(system.worker.ended().await.code(), Some(0));
 }
