@@ -3,10 +3,10 @@
 //! Owns the meaning of the answer: `Ok` is durably stored, every error says whether the command may be stored all the same.
 //! It never publishes an unknown command again; only its sender can do that safely, with the same command id.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use orderly_domain::OrderId;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{config::BrokerConfig, connection::Connection};
@@ -17,10 +17,6 @@ mod supervisor;
 
 use group::Pending;
 use shard::ShardSet;
-
-/// How long a command may wait for a place in its shard's channel. The channel empties in milliseconds when the broker
-/// keeps up; after this a clear refusal is worth more than a slow answer.
-const ADMISSION_LIMIT: Duration = Duration::from_secs(5);
 
 /// Which generation takes new commands, and how many shards it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,14 +110,13 @@ impl CommandPublisher {
         };
         let (answer, answered) = oneshot::channel();
         let pending = Pending::new(order_id, envelope, answer);
-        let admitted = tokio::time::timeout(ADMISSION_LIMIT, shards.send(pending)).await;
+        if shards.try_send(pending).is_err() {
+            return Err(PublishError::Unavailable);
+        }
         // The handle on this generation is not kept while waiting, or its tasks would never end.
         drop(shards);
-        match admitted {
-            // A task drops what it took without an answer only if it panicked, perhaps after it published.
-            Ok(Ok(())) => answered.await.unwrap_or(Err(PublishError::Unknown)),
-            Ok(Err(mpsc::error::SendError(_))) | Err(_) => Err(PublishError::Unavailable),
-        }
+        // A task drops what it took without an answer only if it panicked, perhaps after it published.
+        answered.await.unwrap_or(Err(PublishError::Unknown))
     }
 
     /// Is it connected, not blocked, and does it know a generation? For readiness.

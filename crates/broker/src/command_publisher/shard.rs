@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use orderly_domain::OrderId;
 use orderly_protocol::{ShardId, limits, names};
-use tokio::{sync::mpsc, task::coop::unconstrained};
+use tokio::sync::mpsc;
 use tokio_util::task::TaskTracker;
 
 use super::{
@@ -13,9 +13,9 @@ use super::{
 };
 use crate::{connection::Connection, message::Confirm, publisher::Publisher};
 
-/// Commands that may wait for one shard: the next message and the one after it. More would only hold memory that the
-/// requests themselves hold already.
-const CHANNEL_COMMANDS: usize = 2 * limits::MESSAGE_COMMANDS;
+/// Commands that may wait for one shard: 32 full messages, tens of milliseconds of a broker that keeps up. Whoever comes
+/// then is told at once that it does not; the memory is that of the requests themselves.
+const CHANNEL_COMMANDS: usize = 32 * limits::MESSAGE_COMMANDS;
 
 /// How often one command may meet a generation that has just ended. Twice is two resizes within seconds.
 const MAX_RETURNS: u32 = 3;
@@ -57,15 +57,13 @@ impl ShardSet {
         self.layout.generation
     }
 
-    /// Hands a command to its shard; waits for a place. An error gives it back: the task has ended.
-    ///
-    /// Unconstrained, so that the first poll takes its place in the queue: a task that posts many commands at once would
-    /// otherwise run out of tokio's budget among them and post the rest in another order.
-    pub(super) async fn send(
+    /// Hands a command to its shard without waiting, so that the order of calls is the order of commands. An error means that
+    /// the shard has no place, or that its task has ended.
+    pub(super) fn try_send(
         &self,
         pending: Pending,
-    ) -> Result<(), mpsc::error::SendError<Pending>> {
-        unconstrained(self.sender(pending.order_id).send(pending)).await
+    ) -> Result<(), mpsc::error::TrySendError<Pending>> {
+        self.sender(pending.order_id).try_send(pending)
     }
 
     fn sender(&self, order_id: OrderId) -> &mpsc::Sender<Pending> {
@@ -152,8 +150,8 @@ impl ShardTask {
             pending.returns += 1;
             if pending.returns > MAX_RETURNS {
                 pending.answer(Err(PublishError::NoGeneration));
-            } else if let Err(mpsc::error::SendError(pending)) = newer.send(pending).await {
-                pending.answer(Err(PublishError::Unavailable));
+            } else if let Err(refused) = newer.sender(pending.order_id).send(pending).await {
+                refused.0.answer(Err(PublishError::Unavailable));
             }
         }
     }

@@ -1,5 +1,7 @@
 //! The broker goes away under load.
 
+use std::cell::Cell;
+
 use orderly_broker::{Connection, topology};
 use orderly_devenv::{DevEnv, DevEnvOptions};
 
@@ -47,6 +49,9 @@ async fn answers_are_true_when_connections_are_cut_under_load() {
     outcome.assert_true_for(found);
 }
 
+/// Commands that may wait for one shard.
+const PLACES: u32 = 4_096;
+
 #[tokio::test]
 async fn only_what_was_written_is_unknown() {
     let broker = Broker::with_shard().await;
@@ -54,10 +59,17 @@ async fn only_what_was_written_is_unknown() {
     let ingress = Ingress::ready(BrokerConfig::new(proxy.url(), "ingress"), 1).await;
     ingress.publish(1, 1).await.unwrap();
     proxy.silence();
-    // The first group is written and meets silence; the others wait for it, some of them without a place in the channel.
-    let together = futures_util::future::join_all((2..=500).map(|seq| ingress.publish(1, seq)));
+    // The first group is written and meets silence; the others wait for it, as many as have a place.
+    let refused = Cell::new(0);
+    let post = async |seq| {
+        let answer = ingress.publish(1, seq).await;
+        refused.set(refused.get() + u32::from(answer == Err(PublishError::Unavailable)));
+        answer
+    };
+    let together = futures_util::future::join_all((2..PLACES + 102).map(post));
     let cut = async {
         until("it is written", || proxy.publishes() == 3).await;
+        until("the surplus is refused at once", || refused.get() == 100).await;
         proxy.cut();
     };
     let (answers, ()) = tokio::join!(together, cut);
