@@ -10,7 +10,7 @@ use std::{
 };
 
 use anyhow::{Context, anyhow, bail};
-use orderly_broker::{BrokerConfig, Connection};
+use orderly_broker::BrokerConfig;
 use orderly_http::Readiness;
 use orderly_payments::SandboxOptions;
 use orderly_protocol::limits;
@@ -223,19 +223,9 @@ async fn prepare(database_url: &str, amqp_url: &str) -> anyhow::Result<Store> {
     let store = database::open(database_url, "orderly dev").await?;
     store.migrate().await.context("migrate")?;
     let broker = BrokerConfig::new(amqp_url, "orderly dev");
-    let connection = Connection::open(&broker)
-        .await
-        .context("connect to the broker")?;
-    let applied = topology::apply(
-        &store,
-        &connection,
-        limits::SHARDS,
-        limits::PREFETCH.into(),
-        SETTLE,
-    )
-    .await;
-    connection.close().await;
-    applied.map(|_| store)
+    let prefetch = limits::PREFETCH.into();
+    topology::apply(&store, &broker, limits::SHARDS, prefetch, SETTLE).await?;
+    Ok(store)
 }
 
 /// Every role in this process; ingress and dashboard on one listener.

@@ -399,7 +399,9 @@ fn read_state(version: Version, state: &str) -> Result<Order, Undecidable> {
         code: "unreadable_state",
         detail,
     };
-    let order = parse_order_state(state).map_err(|error| unreadable(error.to_string()))?;
+    let order = guarded(|| parse_order_state(state))
+        .map_err(unreadable)?
+        .map_err(|error| unreadable(error.to_string()))?;
     if order.version == version {
         Ok(order)
     } else {

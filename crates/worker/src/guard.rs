@@ -1,4 +1,5 @@
-//! The only place where a panic is caught: around a decision.
+//! The only place where a panic is caught: around a decision, and around reading the command and the state that it is
+//! about. What cannot be decided for a panic is parked: it must not end one process after the other.
 //!
 //! A panic anywhere else must end the process (its hook aborts), because unwinding would drop a consumer and so cancel
 //! it, and a cancelled consumer lets the next command overtake those it holds.

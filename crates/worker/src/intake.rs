@@ -15,6 +15,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::failure::ShardError;
+use crate::guard::guarded;
 
 /// From this delivery of a message on its commands run alone, each with a recorded attempt: three deliveries mean that
 /// two owners lost it, and one of its neighbours may be what ends them.
@@ -261,9 +262,13 @@ impl Work {
 
 impl Item {
     fn readable(envelope: Envelope, bytes: Bytes, redelivered: bool) -> Self {
-        let command = envelope.command().map_err(|faults| Undecidable {
+        let command = match guarded(|| envelope.command()) {
+            Ok(read) => read.map_err(|faults| describe_faults(&faults)),
+            Err(panic) => Err(panic),
+        };
+        let command = command.map_err(|detail| Undecidable {
             code: "unreadable_command",
-            detail: describe_faults(&faults),
+            detail,
         });
         Self {
             command_id: envelope.command_id,

@@ -3,12 +3,16 @@
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use orderly_broker::{BrokerConfig, Connection, topology};
+use orderly_broker::{
+    BrokerConfig, Connection,
+    topology::{self, TopologyError},
+};
 use orderly_protocol::{ShardId, limits, names};
 use orderly_store::{Layout, Store};
 use serde::Serialize;
 
 use crate::{
+    client::Backoff,
     config::{Settings, parse},
     database,
     exit::Exit,
@@ -75,55 +79,33 @@ pub(crate) async fn run(args: TopologyArgs, format: Format) -> anyhow::Result<Ex
     let (database, amqp) = settings.finish(|| Some((database?, amqp?)))?;
     let store = database::open(&database, "orderly topology").await?;
     let broker = BrokerConfig::new(amqp, "orderly topology");
-    let connection = Connection::open(&broker)
-        .await
-        .context("connect to the broker")?;
-    let result = match args.action {
+    match args.action {
         TopologyAction::Apply(args) => {
             let settle = Duration::from_secs(args.settle_seconds);
-            apply(&store, &connection, args.shards, args.prefetch, settle)
-                .await
-                .map(|layout| {
-                    eprintln!(
-                        "generation {} with {} shards takes commands",
-                        layout.generation, layout.shard_count
-                    );
-                    Exit::Ok
-                })
+            let layout = apply(&store, &broker, args.shards, args.prefetch, settle).await?;
+            eprintln!(
+                "generation {} with {} shards takes commands",
+                layout.generation, layout.shard_count
+            );
+            Ok(Exit::Ok)
         }
-        TopologyAction::Check => check(&store, &connection).await,
-        TopologyAction::Show => show(&store, &connection, format).await,
-    };
-    connection.close().await;
-    result
+        TopologyAction::Check => check(&store, &connect(&broker).await?).await,
+        TopologyAction::Show => show(&store, &connect(&broker).await?, format).await,
+    }
 }
 
 /// Everything that traffic needs. The generation takes commands only after its queues have settled; where one takes them
 /// already, its queues are checked and never declared again: a name is not reused.
 pub(crate) async fn apply(
     store: &Store,
-    connection: &Connection,
+    broker: &BrokerConfig,
     shards: i32,
     prefetch: i32,
     settle: Duration,
 ) -> anyhow::Result<Layout> {
-    topology::declare_shared(connection, topology::EventLog::default())
-        .await
-        .context("declare the exchanges")?;
-    if let Some(layout) = store.current_layout().await.context("read the layout")? {
-        topology::check(connection, layout.generation, layout.shard_count)
-            .await
-            .context("check the queues")?;
+    if let Some(layout) = declare_patiently(store, broker, shards).await? {
         return Ok(layout);
     }
-    topology::declare_generation(
-        connection,
-        FIRST_GENERATION,
-        shards,
-        topology::DEFAULT_MAX_LENGTH,
-    )
-    .await
-    .context("declare the queues")?;
     tokio::time::sleep(settle).await;
     store
         .create_first_generation(shards, prefetch)
@@ -131,6 +113,64 @@ pub(crate) async fn apply(
         .context("open the first generation")
 }
 
+/// A broker that has just started answers before its streams and queues have found their nodes again ("home node is down
+/// or inaccessible"): what exists is there a moment later. Every attempt is safe to repeat.
+async fn declare_patiently(
+    store: &Store,
+    broker: &BrokerConfig,
+    shards: i32,
+) -> anyhow::Result<Option<Layout>> {
+    let mut backoff = Backoff::new(DECLARE_PATIENCE);
+    loop {
+        let declared = Box::pin(declare(store, broker, shards)).await;
+        let Err(error) = declared else {
+            return declared;
+        };
+        let passing = error
+            .downcast_ref::<TopologyError>()
+            .is_some_and(|error| !matches!(error, TopologyError::Different { .. }));
+        let pause = passing.then(|| backoff.next(None)).flatten();
+        let Some(pause) = pause else {
+            return Err(error);
+        };
+        tracing::debug!(error = format!("{error:#}"), "not declared yet");
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// One attempt, on a connection of its own: a refusal may take the connection with it. Gives the generation that takes
+/// commands already.
+async fn declare(
+    store: &Store,
+    broker: &BrokerConfig,
+    shards: i32,
+) -> anyhow::Result<Option<Layout>> {
+    let layout = store.current_layout().await.context("read the layout")?;
+    let connection = connect(broker).await?;
+    let shared = topology::declare_shared(&connection, topology::EventLog::default()).await;
+    let declared = match (shared, layout) {
+        (Err(error), _) => Err(error),
+        (Ok(()), Some(layout)) => {
+            topology::check(&connection, layout.generation, layout.shard_count).await
+        }
+        (Ok(()), None) => {
+            let most = topology::DEFAULT_MAX_LENGTH;
+            topology::declare_generation(&connection, FIRST_GENERATION, shards, most).await
+        }
+    };
+    connection.close().await;
+    declared.context("set the broker up")?;
+    Ok(layout)
+}
+
+async fn connect(broker: &BrokerConfig) -> anyhow::Result<Connection> {
+    Connection::open(broker)
+        .await
+        .context("connect to the broker")
+}
+
+/// Longer than a restarted broker was ever seen to take for its queues, shorter than anybody's patience with a wrong URL.
+const DECLARE_PATIENCE: Duration = Duration::from_secs(20);
 const FIRST_GENERATION: i32 = 1;
 
 async fn check(store: &Store, connection: &Connection) -> anyhow::Result<Exit> {

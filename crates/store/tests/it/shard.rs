@@ -62,6 +62,48 @@ async fn a_zombie_begins_no_batch() {
 }
 
 #[tokio::test]
+async fn a_drained_shard_is_neither_claimed_nor_written() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    let owner = claim(&store, "a", 0).await;
+    database
+        .run("update shards set drained_at = now()")
+        .await
+        .unwrap();
+    assert_eq!(store.epoch(SHARD).await.unwrap(), None);
+    assert!(store.begin_batch(&owner).await.unwrap().is_none());
+    assert_eq!(store.claim(SHARD, "b", 1).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn a_generation_waits_until_those_before_it_are_drained() {
+    let database = Database::fresh().await;
+    let store = worker(&database).await;
+    database
+        .run("update generations set state = 'draining'")
+        .await
+        .unwrap();
+    database
+        .run("insert into generations (generation, shard_count, prefetch, state) values (2, 1, 32, 'current')")
+        .await
+        .unwrap();
+    database
+        .run("insert into shards (generation, shard) values (2, 0)")
+        .await
+        .unwrap();
+    let next = ShardId {
+        generation: 2,
+        shard: 0,
+    };
+    assert_eq!(store.claim(next, "a", 0).await.unwrap(), None);
+    database
+        .run("update shards set drained_at = now() where generation = 1")
+        .await
+        .unwrap();
+    assert!(store.claim(next, "a", 0).await.unwrap().is_some());
+}
+
+#[tokio::test]
 async fn a_claim_waits_for_the_batch_in_flight() {
     let database = Database::fresh().await;
     let store = worker(&database).await;

@@ -49,6 +49,45 @@ async fn a_command_that_the_database_refuses_is_found_and_parked_alone() {
         "refused_by_database: database call failed, SQLSTATE 23514"
     );
     worker.stop().await;
+    let epoch = world.sql("select epoch from shards where shard = 1").await;
+    assert_eq!(epoch, "1", "a command at fault costs no subscription");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_acked_only_when_all_of_it_is_done() {
+    let world = World::new().await;
+    // More than one batch; in the second a command at fault makes each run alone, and one behind it meets a broken database.
+    world
+        .sql(
+            "create function fail() returns trigger language plpgsql as $$
+             begin
+                 raise exception 'a test' using errcode =
+                     case new.data ->> 'value' when 'poison' then '23514' else '58030' end;
+             end $$;
+             create trigger fail before insert on events for each row
+                 when (new.data ->> 'value' in ('poison', 'later')) execute function fail();",
+        )
+        .await;
+    let (order, poisoned, waiting) = (order_on(1), order_on(1), order_on(1));
+    let mut commands = vec![place(order), place(poisoned), place(waiting)];
+    commands.extend((0..260).map(|n| annotate(order, &n.to_string())));
+    commands.push(annotate(poisoned, "poison"));
+    commands.push(annotate(waiting, "later"));
+    let last = annotate(order, "last");
+    commands.push(last.clone());
+    world.post(&commands).await;
+    let worker = world.worker("w1");
+    until(|| async {
+        let epoch = world.sql("select epoch from shards where shard = 1").await;
+        (epoch.parse::<i64>().unwrap() > 1).then_some(())
+    })
+    .await;
+    world.sql("drop trigger fail on events").await;
+    world.applied(&last).await;
+    assert_eq!(world.sql("select count(*) from lane_entries").await, "1");
+    let decided = world.sql("select count(*) from commands").await;
+    assert_eq!(decided, (commands.len() - 1).to_string());
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
