@@ -34,8 +34,10 @@ async fn main() -> ExitCode {
 
 async fn run(options: Result<DevEnvOptions, DevEnvError>) -> Result<(), DevEnvError> {
     let env = DevEnv::start(options?).await?;
+    // Before the URLs are out: who reads them may signal at once.
+    let end = end();
     print_urls(&env);
-    wait_for_end().await;
+    end.await;
     env.stop().await;
     Ok(())
 }
@@ -77,14 +79,12 @@ fn print_urls(env: &DevEnv) {
     );
 }
 
-/// Returns when standard input ends or on SIGINT or SIGTERM.
-async fn wait_for_end() {
-    let (Ok(mut interrupt), Ok(mut terminate)) = (
+/// Listens from now on; the future is ready when standard input ends or on SIGINT or SIGTERM.
+fn end() -> impl Future<Output = ()> {
+    let signals = (
         signal(SignalKind::interrupt()),
         signal(SignalKind::terminate()),
-    ) else {
-        return;
-    };
+    );
     // A thread of its own: it may sit in its read for ever without holding up the end of the runtime.
     let (ended, input_ended) = oneshot::channel::<()>();
     std::thread::spawn(move || {
@@ -95,10 +95,15 @@ async fn wait_for_end() {
         {}
         drop(ended);
     });
-    tokio::select! {
-        _ = input_ended => {}
-        _ = interrupt.recv() => {}
-        _ = terminate.recv() => {}
+    async move {
+        let (Ok(mut interrupt), Ok(mut terminate)) = signals else {
+            return;
+        };
+        tokio::select! {
+            _ = input_ended => {}
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
     }
 }
 
