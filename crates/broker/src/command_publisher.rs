@@ -3,7 +3,7 @@
 //! Owns the meaning of the answer: `Ok` is durably stored, every error says whether the command may be stored all the same.
 //! It never publishes an unknown command again; only its sender can do that safely, with the same command id.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use orderly_domain::OrderId;
 use tokio::sync::{Notify, oneshot, watch};
@@ -11,10 +11,12 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{config::BrokerConfig, connection::Connection};
 
+mod chain;
 mod group;
 mod shard;
 mod supervisor;
 
+use chain::Chain;
 use group::Pending;
 use shard::ShardSet;
 
@@ -48,6 +50,9 @@ pub enum PublishError {
     /// It may be stored, now or later. Sending it again is safe with the same command id, and only so.
     #[error("publish a command: whether it is stored is unknown")]
     Unknown,
+    /// One of the same order that was sent together with it and before it is not stored, or perhaps not. It certainly is not.
+    #[error("publish a command: one that must be before it was not stored")]
+    Preceding,
     /// No generation takes its shard: certainly not stored; retry later.
     #[error("publish a command: no generation of shards takes it")]
     NoGeneration,
@@ -57,8 +62,8 @@ pub enum PublishError {
 /// is lost (backoff 200 ms to 5 s).
 ///
 /// Two commands of one order are never in flight together: an order has one shard, a shard one task, a task one
-/// outstanding publish. So a command published after another's `Ok` is behind it in the queue. Commands whose futures
-/// are first polled one after the other keep that order too, except across a resize.
+/// outstanding publish. So a command published after another's `Ok` is behind it in the queue. Commands take their places
+/// in the order of the calls, except across a resize.
 #[derive(Clone)]
 pub struct CommandPublisher {
     shared: Arc<Shared>,
@@ -92,31 +97,51 @@ impl CommandPublisher {
         Self { shared }
     }
 
-    /// Publishes one command (an encoded envelope) and waits until it is durably stored.
+    /// Publishes one command (an encoded envelope), which takes its place with this call, and waits until it is durably
+    /// stored.
     ///
     /// # Errors
     /// See [`PublishError`]: all but `Unknown` mean that it is certainly not stored.
     ///
     /// # Cancel safety
     /// If the future is dropped, the command may still be published.
-    pub async fn publish(&self, order_id: OrderId, envelope: Vec<u8>) -> Result<(), PublishError> {
+    pub fn publish(
+        &self,
+        order_id: OrderId,
+        envelope: Vec<u8>,
+    ) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
+        offer(self.open_shards(), order_id, envelope, None)
+    }
+
+    /// Publishes commands that were sent together, each as [`CommandPublisher::publish`] does. Those of one order keep their
+    /// order even across a resize, and stop where one of them is not stored: the rest is refused as `Preceding`.
+    #[must_use]
+    pub fn publish_together(
+        &self,
+        commands: Vec<(OrderId, Vec<u8>)>,
+    ) -> Vec<impl Future<Output = Result<(), PublishError>> + Send + use<>> {
+        // One set of shards for all: a set that began between two commands could take the second one first.
+        let shards = self.open_shards();
+        let mut chains: HashMap<OrderId, Chain> = HashMap::new();
+        commands
+            .into_iter()
+            .map(|(order_id, envelope)| {
+                let chain = chains.entry(order_id).or_default().clone();
+                offer(shards.clone(), order_id, envelope, Some(chain))
+            })
+            .collect()
+    }
+
+    fn open_shards(&self) -> Result<Arc<ShardSet>, PublishError> {
         let shared = &self.shared;
         if shared.token.is_cancelled() || !shared.is_connected() {
             return Err(PublishError::Unavailable);
         }
-        let Some(shards) = shared.shards.borrow().clone() else {
+        let shards = shared.shards.borrow().clone();
+        shards.ok_or_else(|| {
             shared.generations.reload.notify_one();
-            return Err(PublishError::NoGeneration);
-        };
-        let (answer, answered) = oneshot::channel();
-        let pending = Pending::new(order_id, envelope, answer);
-        if shards.try_send(pending).is_err() {
-            return Err(PublishError::Unavailable);
-        }
-        // The handle on this generation is not kept while waiting, or its tasks would never end.
-        drop(shards);
-        // A task drops what it took without an answer only if it panicked, perhaps after it published.
-        answered.await.unwrap_or(Err(PublishError::Unknown))
+            PublishError::NoGeneration
+        })
     }
 
     /// Is it connected, not blocked, and does it know a generation? For readiness.
@@ -136,4 +161,26 @@ impl Shared {
             .as_ref()
             .is_some_and(|connection| !connection.is_blocked())
     }
+}
+
+/// Hands a command to its shard, or refuses it.
+fn offer(
+    shards: Result<Arc<ShardSet>, PublishError>,
+    order_id: OrderId,
+    envelope: Vec<u8>,
+    chain: Option<Chain>,
+) -> impl Future<Output = Result<(), PublishError>> + Send + use<> {
+    let (answer, answered) = oneshot::channel();
+    let pending = Pending::new(order_id, envelope, chain, answer);
+    match shards {
+        Err(error) => pending.answer(Err(error)),
+        Ok(shards) => {
+            if let Err(refused) = shards.try_send(pending) {
+                refused.into_inner().answer(Err(PublishError::Unavailable));
+            }
+        }
+    }
+    // A task drops what it took without an answer only if it panicked, perhaps after it published. The handle on the
+    // shards is not kept while waiting, or their tasks would never end.
+    async { answered.await.unwrap_or(Err(PublishError::Unknown)) }
 }

@@ -33,6 +33,13 @@ impl IdempotencyKey {
         }
     }
 
+    /// A key that stands without quotes; none if it is not of its form.
+    #[must_use]
+    pub fn new(key: String) -> Option<Self> {
+        let fits = (1..=IDEMPOTENCY_KEY_CHARS).contains(&key.len());
+        (fits && key.bytes().all(|c| c.is_ascii_graphic())).then_some(Self(key))
+    }
+
     /// The key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -50,8 +57,7 @@ impl IdempotencyKey {
             Some(rest) => unquote(rest)?,
             None => text.to_owned(),
         };
-        let fits = (1..=IDEMPOTENCY_KEY_CHARS).contains(&key.len());
-        (fits && key.bytes().all(|c| c.is_ascii_graphic())).then_some(Self(key))
+        Self::new(key)
     }
 }
 

@@ -18,7 +18,7 @@ mod readiness;
 mod serve;
 
 pub use authorized::{Authorized, Caller, Requirement, scope};
-pub use body::JsonBody;
+pub use body::{JsonBody, NdjsonBody};
 pub use context::{RequestContext, RequestId, Traceparent};
 pub use idempotency_key::IdempotencyKey;
 pub use keyring::Keyring;

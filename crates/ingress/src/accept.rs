@@ -45,16 +45,7 @@ pub(crate) async fn accept(
     // Before the publish: the reply may come before the confirm.
     let waiting = register(ingress, &submission, identity);
     publish(ingress, &submission, &accepted, waiting.as_ref()).await?;
-
-    if identity.repeatable {
-        let known = Known {
-            fingerprint: identity.fingerprint,
-            accepted_at: accepted.accepted_at,
-        };
-        ingress.key_cache().insert(identity.command_id, known);
-    }
-    metrics::counter!("orderly_commands_accepted_total").increment(1);
-    metrics::histogram!("orderly_accept_seconds").record(started.elapsed());
+    stored(ingress, &accepted, started);
 
     match submission.steering.wait {
         None => accepted.standing(Standing::Queued),
@@ -65,6 +56,20 @@ pub(crate) async fn accept(
     }
 }
 
+/// Remembers and counts a command that is durably stored.
+pub(crate) fn stored(ingress: &Ingress, accepted: &Acceptance, started: Instant) {
+    if accepted.identity.repeatable {
+        let known = Known {
+            fingerprint: accepted.identity.fingerprint,
+            accepted_at: accepted.accepted_at,
+        };
+        let command_id = accepted.identity.command_id;
+        ingress.key_cache().insert(command_id, known);
+    }
+    metrics::counter!("orderly_commands_accepted_total").increment(1);
+    metrics::histogram!("orderly_accept_seconds").record(started.elapsed());
+}
+
 /// Answers a request that this process accepted before, without publishing it again.
 async fn replay(
     ingress: &Ingress,
@@ -72,6 +77,21 @@ async fn replay(
     identity: Identity,
     known: Known,
 ) -> Result<Response, ProblemResponse> {
+    let accepted = accepted_before(ingress, submission, identity, known).await?;
+    replayed(match submission.steering.wait {
+        None => accepted.standing(look(ingress, identity).await),
+        // Nobody promised this request a reply, so it looks.
+        Some(wait) => accepted.outcome(standing_within(ingress, identity, None, wait).await, wait),
+    })
+}
+
+/// The command of a request that this process accepted before, unless that was another request.
+pub(crate) async fn accepted_before(
+    ingress: &Ingress,
+    submission: &Submission,
+    identity: Identity,
+    known: Known,
+) -> Result<Acceptance, ProblemResponse> {
     if known.fingerprint != identity.fingerprint && !owns_record(ingress, identity).await {
         let Identity {
             command_id,
@@ -81,12 +101,7 @@ async fn replay(
         } = identity;
         return Err(reused(command_id, producer, order_id));
     }
-    let accepted = sign(ingress, submission, identity, known.accepted_at)?;
-    replayed(match submission.steering.wait {
-        None => accepted.standing(look(ingress, identity).await),
-        // Nobody promised this request a reply, so it looks.
-        Some(wait) => accepted.outcome(standing_within(ingress, identity, None, wait).await, wait),
-    })
+    sign(ingress, submission, identity, known.accepted_at)
 }
 
 /// Whether the record contradicts the key cache: another process may have accepted this request before we accepted the one
@@ -110,7 +125,7 @@ fn register(ingress: &Ingress, submission: &Submission, identity: Identity) -> O
 }
 
 /// The accepted command with its receipt: before the publish, so that nothing is accepted that could not be answered for.
-fn sign(
+pub(crate) fn sign(
     ingress: &Ingress,
     submission: &Submission,
     identity: Identity,
@@ -152,6 +167,28 @@ async fn publish(
     accepted: &Acceptance,
     waiting: Option<&Waiting>,
 ) -> Result<(), ProblemResponse> {
+    let reply_to = waiting.map(|waiting| waiting.reply_to.clone());
+    let envelope = envelope(submission, accepted, reply_to);
+    match ingress
+        .publisher()
+        .publish(accepted.identity.order_id, envelope)
+        .await
+    {
+        Ok(()) => Ok(()),
+        // The worker's reply proves that it was stored, whatever became of the confirm.
+        Err(PublishError::Unknown) if waiting.is_some_and(|waiting| waiting.waiter.has_reply()) => {
+            Ok(())
+        }
+        Err(error) => Err(refused(error, accepted.identity)),
+    }
+}
+
+/// The command as it travels.
+pub(crate) fn envelope(
+    submission: &Submission,
+    accepted: &Acceptance,
+    reply_to: Option<String>,
+) -> Vec<u8> {
     let envelope = Envelope {
         command_id: accepted.identity.command_id,
         order_id: accepted.identity.order_id,
@@ -170,30 +207,23 @@ async fn publish(
             .traceparent
             .as_ref()
             .map(|trace| Traceparent::as_str(trace).to_owned()),
-        reply_to: waiting.map(|waiting| waiting.reply_to.clone()),
+        reply_to,
     };
-    match ingress
-        .publisher()
-        .publish(accepted.identity.order_id, envelope.encode())
-        .await
-    {
-        Ok(()) => Ok(()),
-        // The worker's reply proves that it was stored, whatever became of the confirm.
-        Err(PublishError::Unknown) if waiting.is_some_and(|waiting| waiting.waiter.has_reply()) => {
-            Ok(())
-        }
-        Err(error) => Err(refused(error, accepted.identity)),
-    }
+    envelope.encode()
 }
 
-/// 503. Only `Unknown` leaves the client in doubt, and then says what makes a retry safe.
-fn refused(error: PublishError, identity: Identity) -> ProblemResponse {
+/// Not accepted, mostly 503. Only `Unknown` leaves the client in doubt, and then says what makes a retry safe.
+pub(crate) fn refused(error: PublishError, identity: Identity) -> ProblemResponse {
     let (code, detail) = match error {
         PublishError::ShardFull => (
             ProblemCode::ShardFull,
             "too many commands wait before it; it was not stored",
         ),
         PublishError::Unavailable => (ProblemCode::BrokerUnavailable, "the command was not stored"),
+        PublishError::Preceding => (
+            ProblemCode::PrecedingNotAccepted,
+            "a line before it for the same order was not accepted; it was not stored",
+        ),
         PublishError::NoGeneration => (
             ProblemCode::NotReady,
             "no shards take commands now; it was not stored",

@@ -52,6 +52,12 @@ impl Acceptance {
         Ok(no_store(response))
     }
 
+    /// The command with where it stands, as a line of a batch's answer.
+    pub(crate) fn line(&self, standing: Standing) -> Result<CommandResource, ProblemResponse> {
+        self.check_owner(&standing)?;
+        Ok(self.resource(standing))
+    }
+
     /// The outcome, or 202 if there is none.
     pub(crate) fn outcome(
         &self,

@@ -42,6 +42,20 @@ impl Steering {
     }
 }
 
+/// For a batch, where every line has its own: a header would speak for all of them at once.
+pub(crate) fn refuse_steering(headers: &HeaderMap) -> Result<(), ProblemResponse> {
+    match Steering::read(headers)? {
+        Steering {
+            key: None,
+            expected_version: None,
+            ..
+        } => Ok(()),
+        _ => Err(invalid(
+            "Idempotency-Key and If-Match do not belong to a batch; each line has idempotency_key and expected_version",
+        )),
+    }
+}
+
 fn invalid(detail: &'static str) -> ProblemResponse {
     ProblemResponse::new(ProblemCode::InvalidHeader, detail)
 }

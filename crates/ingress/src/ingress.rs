@@ -105,6 +105,7 @@ impl Ingress {
             .route("/v1/orders", post(orders::place))
             .route("/v1/orders/{order_id}", put(orders::put))
             .route("/v1/orders/{order_id}/commands", post(commands::post))
+            .route("/v1/commands/batch", post(commands::batch))
             .route("/v1/commands/{command_id}", get(commands::get))
             .with_state(self.clone())
     }

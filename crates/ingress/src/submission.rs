@@ -19,6 +19,8 @@ pub(crate) enum Route {
     PlacePut,
     /// `POST /v1/orders/{order_id}/commands`.
     Command,
+    /// A line of `POST /v1/commands/batch`.
+    Batch,
 }
 
 impl Route {
@@ -26,7 +28,7 @@ impl Route {
     pub(crate) fn data_pointer(self) -> &'static str {
         match self {
             Self::PlacePost | Self::PlacePut => "",
-            Self::Command => CommandRequest::DATA_POINTER,
+            Self::Command | Self::Batch => CommandRequest::DATA_POINTER,
         }
     }
 }

@@ -69,7 +69,9 @@ pub(crate) fn unknown_type(name: &str, at: Pointer<'_>, faults: &mut Faults) {
 
 /// Data without fields: `{}`.
 fn read_nothing(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> Option<()> {
-    Fields::of(value, at, faults).map(Fields::close)
+    Fields::of(value, at, faults).map(|fields| {
+        fields.close();
+    })
 }
 
 impl FromJson for Place {

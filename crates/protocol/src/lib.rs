@@ -56,7 +56,10 @@ pub use outcome::{
 };
 pub use problem::{Problem, ProblemCode};
 pub use reply::Reply;
-pub use request::{CommandRequest, PlaceRequest, parse_command_request, parse_place_request};
+pub use request::{
+    BatchCommand, CommandRequest, PlaceRequest, parse_batch_command, parse_command_request,
+    parse_place_request,
+};
 pub use shard::{ShardId, shard_of};
 pub use timestamp::Timestamp;
 

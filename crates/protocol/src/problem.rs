@@ -113,6 +113,8 @@ problem_codes! {
     InvalidStockWrite "invalid_stock_write" 422 false "The stock write is not valid";
     /// The key belongs to another request.
     IdempotencyKeyReused "idempotency_key_reused" 422 false "The idempotency key was used for another request";
+    /// A command of the same order, before it in the same batch, was not accepted. Certainly not stored.
+    PrecedingNotAccepted "preceding_not_accepted" 424 true "An earlier command of the order was not accepted";
     /// Too many requests of this producer.
     RateLimited "rate_limited" 429 true "Too many requests";
     /// A fault of ours.

@@ -58,9 +58,22 @@ impl<'v, 'f> Fields<'v, 'f> {
         reason = "outside: was it read; inside: was it there"
     )]
     pub(crate) fn optional<T: FromJson>(&mut self, name: &'static str) -> Option<Option<T>> {
+        self.optional_with(name, T::read)
+    }
+
+    /// A field that may be absent or null, read in a way of its own.
+    #[expect(
+        clippy::option_option,
+        reason = "outside: was it read; inside: was it there"
+    )]
+    pub(crate) fn optional_with<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&Value, Pointer<'_>, &mut Faults) -> Option<T>,
+    ) -> Option<Option<T>> {
         match self.take(name) {
             None | Some(Value::Null) => Some(None),
-            Some(value) => T::read(value, Pointer::Field(&self.at, name), self.faults).map(Some),
+            Some(value) => read(value, Pointer::Field(&self.at, name), self.faults).map(Some),
         }
     }
 
@@ -87,8 +100,8 @@ impl<'v, 'f> Fields<'v, 'f> {
         self.object.get(name)
     }
 
-    /// Notes every field that nobody asked for.
-    pub(crate) fn close(self) {
+    /// Notes every field that nobody asked for, and hands the faults back.
+    pub(crate) fn close(self) -> &'f mut Faults {
         for name in self.object.keys() {
             if !self.asked.contains(&name.as_str()) {
                 let at = Pointer::Field(&self.at, name);
@@ -99,6 +112,7 @@ impl<'v, 'f> Fields<'v, 'f> {
                 );
             }
         }
+        self.faults
     }
 }
 

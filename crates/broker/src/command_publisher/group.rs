@@ -4,7 +4,7 @@ use orderly_domain::OrderId;
 use orderly_protocol::{encode_commands, limits};
 use tokio::sync::{mpsc, oneshot};
 
-use super::PublishError;
+use super::{Chain, PublishError};
 use crate::message::Message;
 
 /// Bytes of a message besides its envelopes: `{"commands":[` and `]}`; each envelope adds a comma.
@@ -14,6 +14,7 @@ const FRAME_BYTES: usize = 16;
 pub(super) struct Pending {
     pub(super) order_id: OrderId,
     envelope: Vec<u8>,
+    chain: Option<Chain>,
     answer: oneshot::Sender<Result<(), PublishError>>,
     /// How often it was published and returned.
     pub(super) returns: u32,
@@ -23,19 +24,29 @@ impl Pending {
     pub(super) fn new(
         order_id: OrderId,
         envelope: Vec<u8>,
+        chain: Option<Chain>,
         answer: oneshot::Sender<Result<(), PublishError>>,
     ) -> Self {
         Self {
             order_id,
             envelope,
+            chain,
             answer,
             returns: 0,
         }
     }
 
-    /// Tells whoever waits. Nobody may: an HTTP client that went away.
+    /// Tells whoever waits. Nobody may: an HTTP client that went away. What is not stored breaks its chain.
     pub(super) fn answer(self, answer: Result<(), PublishError>) {
+        if let (Err(_), Some(chain)) = (answer, &self.chain) {
+            chain.cut();
+        }
         self.answer.send(answer).ok();
+    }
+
+    /// Whether a command that must be before it was not stored.
+    fn is_cut_off(&self) -> bool {
+        self.chain.as_ref().is_some_and(Chain::is_cut)
     }
 }
 
@@ -43,6 +54,18 @@ impl Pending {
 pub(super) struct Group(Vec<Pending>);
 
 impl Group {
+    /// The group without the commands whose predecessors were not stored: those are refused. Asked last, right before
+    /// the publish, since what decides it may have happened while they waited.
+    pub(super) fn without_cut_off(self) -> Self {
+        let (cut_off, rest) = self.0.into_iter().partition(Pending::is_cut_off);
+        Self(cut_off).answer(Err(PublishError::Preceding));
+        Self(rest)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     pub(super) fn message(&self) -> Message {
         Message::commands(encode_commands(
             self.0.iter().map(|pending| pending.envelope.as_slice()),
@@ -116,7 +139,7 @@ mod tests {
         let (sender, receiver) = mpsc::channel(1_024);
         for (number, bytes) in sizes.into_iter().enumerate() {
             let order_id = OrderId(Uuid::from_u128(number as u128));
-            let pending = Pending::new(order_id, vec![b'1'; bytes], oneshot::channel().0);
+            let pending = Pending::new(order_id, vec![b'1'; bytes], None, oneshot::channel().0);
             sender.try_send(pending).unwrap_or_else(|_| panic!("full"));
         }
         Arrivals::new(receiver)
@@ -145,6 +168,26 @@ mod tests {
         let third = limits::MESSAGE_BYTES / 3;
         assert_eq!(group_sizes(arrivals([third; 5])).await, [2, 2, 1]);
         assert_eq!(group_sizes(arrivals([third - 6; 5])).await, [3, 2]);
+    }
+
+    #[tokio::test]
+    async fn what_follows_a_command_that_is_not_stored_is_refused() {
+        let chain = Chain::default();
+        let link = |chain: Option<&Chain>| {
+            let (answer, answered) = oneshot::channel();
+            let order_id = OrderId(Uuid::nil());
+            (
+                Pending::new(order_id, Vec::new(), chain.cloned(), answer),
+                answered,
+            )
+        };
+        let (first, _) = link(Some(&chain));
+        let (second, told) = link(Some(&chain));
+        let (stranger, _waiting) = link(None);
+        first.answer(Err(PublishError::ShardFull));
+        let rest = Group(vec![second, stranger]).without_cut_off();
+        assert_eq!(told.await, Ok(Err(PublishError::Preceding)));
+        assert_eq!(rest.0.len(), 1, "the stranger goes on");
     }
 
     #[tokio::test]

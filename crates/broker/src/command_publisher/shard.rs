@@ -112,6 +112,10 @@ impl ShardTask {
             // A resize unbinds the old queues before it flips; what got there all the same would need forwarding.
             return self.reroute(group).await;
         }
+        let group = group.without_cut_off();
+        if group.is_empty() {
+            return;
+        }
         let alive = self
             .publisher
             .as_mut()

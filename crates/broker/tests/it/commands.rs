@@ -250,3 +250,45 @@ async fn a_command_larger_than_a_group_is_stored() {
         [format!(r#"{{"commands":[{large}]}}"#).into_bytes()]
     );
 }
+
+#[tokio::test]
+async fn what_is_stored_of_commands_sent_together_is_their_beginning() {
+    let broker = Broker::with_shards(1, 3).await;
+    let ingress = Ingress::ready(broker.config("ingress"), 1).await;
+    // 30 messages for a queue of 3.
+    let together = (1..=3_840).map(|seq| (order_id(1), envelope(1, seq)));
+    let answers = ingress.publisher.publish_together(together.collect());
+    let answers = futures_util::future::join_all(answers).await;
+    let stored = answers.iter().take_while(|answer| answer.is_ok()).count();
+    let refused = &answers[stored..];
+    let full = refused
+        .iter()
+        .take_while(|answer| **answer == Err(PublishError::ShardFull));
+    assert_eq!(
+        full.count(),
+        limits::MESSAGE_COMMANDS,
+        "one message was refused"
+    );
+    let rest = &refused[limits::MESSAGE_COMMANDS..];
+    assert!(!rest.is_empty());
+    assert!(
+        rest.iter()
+            .all(|answer| *answer == Err(PublishError::Preceding))
+    );
+
+    let connection = broker.connect("take").await;
+    let taken = connection.subscribe_shard(&crate::broker::SHARD, crate::broker::PREFETCH);
+    let mut taken = taken.await.unwrap();
+    for first in (1..)
+        .step_by(limits::MESSAGE_COMMANDS)
+        .take(stored / limits::MESSAGE_COMMANDS)
+    {
+        let delivery = crate::broker::next(&mut taken).await;
+        let expected: Vec<_> = (first..)
+            .map(|seq| (1, seq))
+            .take(limits::MESSAGE_COMMANDS)
+            .collect();
+        assert_eq!(groups(&[delivery.body.to_vec()]).concat(), expected);
+    }
+    assert!(taken.try_next().is_none());
+}

@@ -117,6 +117,10 @@ impl Stage {
         self.request("PUT", path).body(&body.to_string())
     }
 
+    pub(crate) fn batch(&self, lines: &[String]) -> Request<'_> {
+        self.request("POST", "/v1/commands/batch").lines(lines)
+    }
+
     pub(crate) fn get(&self, path: &str) -> Request<'_> {
         self.request("GET", path)
     }
@@ -158,6 +162,29 @@ impl Request<'_> {
     pub(crate) fn body(mut self, body: &str) -> Self {
         self.builder = self.builder.body(body.to_owned());
         self.header("content-type", "application/json")
+    }
+
+    /// One JSON value a line.
+    pub(crate) fn lines(mut self, lines: &[String]) -> Self {
+        self.builder = self.builder.body(lines.join("\n"));
+        self.header("content-type", "application/x-ndjson")
+    }
+
+    /// Sends a batch that is answered line by line.
+    pub(crate) async fn send_batch(self) -> Vec<Value> {
+        let text = self.send_batch_text().await;
+        assert!(text.ends_with('\n'));
+        text.lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+
+    pub(crate) async fn send_batch_text(self) -> String {
+        let key = self.stage.key.clone();
+        let response = self.builder.bearer_auth(key).send().await.unwrap();
+        assert_eq!(response.status(), 200);
+        assert_eq!(response.headers()["content-type"], "application/x-ndjson");
+        response.text().await.unwrap()
     }
 
     pub(crate) async fn send(self) -> Answer {

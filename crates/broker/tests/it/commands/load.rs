@@ -111,9 +111,11 @@ async fn produce(
                 Ok(()) => (&mut outcome.stored, &state.stored),
                 Err(PublishError::ShardFull) => (&mut outcome.refused, &state.full),
                 Err(PublishError::Unknown) => (&mut outcome.unknown, &state.unknown),
-                Err(PublishError::Unavailable | PublishError::NoGeneration) => {
-                    (&mut outcome.unavailable, &state.refused)
-                }
+                Err(
+                    PublishError::Unavailable
+                    | PublishError::NoGeneration
+                    | PublishError::Preceding,
+                ) => (&mut outcome.unavailable, &state.refused),
             };
             kind.insert(command);
             counter.fetch_add(1, Ordering::SeqCst);
