@@ -5,7 +5,7 @@ use clap::{Parser, Subcommand};
 use crate::{
     command::{
         commands::CommandsArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        stock::StockArgs, topology::TopologyArgs,
+        race::RaceArgs, stock::StockArgs, topology::TopologyArgs,
     },
     dev::DevArgs,
     import::ImportArgs,
@@ -66,6 +66,7 @@ pub(crate) enum Command {
     Stock(StockArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
+    Race(RaceArgs),
 }
 
 #[cfg(test)]

@@ -4,5 +4,6 @@ pub(crate) mod commands;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod orders;
+pub(crate) mod race;
 pub(crate) mod stock;
 pub(crate) mod topology;

@@ -23,6 +23,7 @@ mod env_file;
 mod key;
 mod listener;
 mod panel;
+pub(crate) mod private;
 mod server;
 
 use crate::{

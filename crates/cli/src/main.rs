@@ -68,6 +68,7 @@ async fn run(
         Command::Stock(args) => command::stock::run(args, format).await,
         Command::Import(args) => import::run(args, format).await,
         Command::Verify(args) => verify::run(args, format).await,
+        Command::Race(args) => command::race::run(args, format).await,
     }
 }
 

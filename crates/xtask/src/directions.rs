@@ -25,14 +25,19 @@ const LAYERS: &[&[&str]] = &[
 const DEVENV: &str = "orderly-devenv";
 const COMMAND_LINE: &str = "orderly-cli";
 
+/// Judges from outside: it knows what crosses the wire, and only the command line knows it.
+const CHECKER: &str = "orderly-checker";
+const WIRE: &str = "orderly-protocol";
+
 /// Crates that stand apart and use none of the others.
-const APART: &[&str] = &[DEVENV, "xtask"];
+const APART: &[&str] = &[DEVENV, CHECKER, "xtask"];
 
 /// Foreign crates that only the named ones of ours may use, outside of tests: a test may speak AMQP or SQL by itself,
 /// as a stranger would.
 const ONLY: &[(&str, &[&str])] = &[
     ("lapin", &["orderly-broker"]),
     ("sqlx", &["orderly-store"]),
+    ("tokio-postgres", &[CHECKER, "orderly-bench"]),
     (
         "axum",
         &[
@@ -98,6 +103,12 @@ fn fault(name: &str, used: &str, for_tests: bool) -> Option<&'static str> {
         return (!for_tests && name != COMMAND_LINE)
             .then_some("it is for tests and the command line");
     }
+    if used == CHECKER {
+        return (name != COMMAND_LINE).then_some("it is for the command line");
+    }
+    if name == CHECKER && layer(used).is_some() {
+        return (used != WIRE).then_some("it judges, and shares only what crosses the wire");
+    }
     if let Some(below) = layer(used) {
         let allowed = layer(name).is_some_and(|own| below < own);
         return (!allowed).then_some("it is not in a layer below");
@@ -145,6 +156,17 @@ mod tests {
         assert_eq!(fault("orderly-worker", DEVENV, true), None);
         assert_eq!(fault(COMMAND_LINE, DEVENV, false), None);
         assert!(fault("orderly-worker", DEVENV, false).is_some());
+    }
+
+    #[test]
+    fn the_checker_shares_only_what_crosses_the_wire() {
+        assert_eq!(fault(CHECKER, WIRE, false), None);
+        assert_eq!(fault(COMMAND_LINE, CHECKER, false), None);
+        assert_eq!(fault(CHECKER, DEVENV, true), None);
+        assert!(fault(CHECKER, "orderly-domain", false).is_some());
+        assert!(fault(CHECKER, "orderly-store", true).is_some());
+        assert!(fault(CHECKER, "sqlx", false).is_some());
+        assert!(fault("orderly-worker", CHECKER, true).is_some());
     }
 
     #[test]

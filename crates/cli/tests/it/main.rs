@@ -7,6 +7,7 @@ mod config;
 mod dev;
 mod import;
 mod kill;
+mod race;
 mod role;
 mod shutdown;
 mod system;

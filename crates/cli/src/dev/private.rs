@@ -1,0 +1,124 @@
+//! A whole Orderly for the length of one piece of work: as `orderly dev`, without its screen, and nothing of it is kept.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    pin::pin,
+};
+
+use anyhow::bail;
+use orderly_payments::SandboxOptions;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+use uuid::Uuid;
+
+use super::{
+    DevConfig, key::DevKey, listener, prepare, ready, server::Servers, start_roles, start_servers,
+};
+use crate::{
+    role::{Logging, Process},
+    telemetry::LogFormat,
+};
+
+/// Where the work finds it.
+pub(crate) struct Place {
+    pub(crate) url: String,
+    pub(crate) key: String,
+    pub(crate) database_url: String,
+}
+
+/// What is wrong shows in the result; a slow moment is no news.
+const LOG: &str = "error,lapin=off,sqlx=off";
+
+/// Starts servers and roles, runs `work`, and ends and removes everything. A signal cancels the token that `work` is given; it
+/// is then awaited. A second one ends the waiting.
+pub(crate) async fn with_private<T>(
+    work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let mut process = Process::start(Logging {
+        filter: EnvFilter::new(LOG),
+        format: LogFormat::of_stderr(),
+    })?;
+    let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+    let listener = listener::open(Some(any_port)).await?;
+    let config = DevConfig {
+        data_dir: data_dir(),
+        keep: false,
+        demo: false,
+        http_addr: None,
+        given: None,
+        sandbox: SandboxOptions::default(),
+    };
+    let servers = start_servers(&mut process.lifecycle, &config).await?;
+    let result = Box::pin(serve(process, &servers, listener, work)).await;
+    servers.stop().await;
+    result
+}
+
+fn data_dir() -> PathBuf {
+    std::env::temp_dir().join(format!("orderly-private-{}", Uuid::new_v4().simple()))
+}
+
+/// Everything between the start of the servers and their end.
+async fn serve<T>(
+    mut process: Process,
+    servers: &Servers,
+    listener: TcpListener,
+    work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let url = format!("http://{}", listener.local_addr()?);
+    let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url());
+    eprintln!("starting Orderly …");
+    let preparing = Box::pin(prepare(&database_url, &amqp_url));
+    let store = process.lifecycle.or_signal(preparing).await?;
+    let key = DevKey::mint(&store).await?.token().to_owned();
+    start_roles(
+        &process,
+        &database_url,
+        &amqp_url,
+        listener,
+        SandboxOptions::default(),
+    )?;
+    let readiness = process.lifecycle.readiness().clone();
+    let mut done = process
+        .lifecycle
+        .or_signal(ready(&readiness))
+        .await
+        .err()
+        .map(Err);
+    if done.is_none() {
+        let place = Place {
+            url,
+            key,
+            database_url,
+        };
+        let token = CancellationToken::new();
+        let work = work(place, &token);
+        done =
+            Some(until_signalled(work, &token, async || process.lifecycle.signalled().await).await);
+    }
+    let stopped = process.lifecycle.stop().await;
+    store.close().await;
+    let done = done.expect("either it was not ready, or the work was done")?;
+    stopped.map(|()| done)
+}
+
+/// Runs `work` to its end. The first signal cancels `token` and leaves `work` the time to clean up, the second does not.
+pub(crate) async fn until_signalled<T>(
+    work: impl Future<Output = anyhow::Result<T>>,
+    token: &CancellationToken,
+    mut signalled: impl AsyncFnMut(),
+) -> anyhow::Result<T> {
+    let mut work = pin!(work);
+    tokio::select! {
+        done = &mut work => return done,
+        () = signalled() => {}
+    }
+    eprintln!("stopping; a second signal ends it at once");
+    token.cancel();
+    tokio::select! {
+        done = work => done,
+        () = signalled() => bail!("aborted by the second signal"),
+    }
+}
