@@ -98,36 +98,28 @@ async fn contest(
         limit,
     };
     let seconds = limit.as_secs_f64();
-    say(&format!("1/3 naive writes, {seconds:.1} s …"));
-    let naive = direct(scratch, Locking::None, &plan, pace, token).await?;
-    say(&format!(
-        "2/3 naive writes with row locks, {seconds:.1} s …"
-    ));
-    let locked = direct(scratch, Locking::ForUpdate, &plan, pace, token).await?;
-    say("3/3 Orderly: placing the orders …");
+    // First, since it also tells whether Orderly is there and the key is good.
+    say("placing the orders in Orderly …");
     let api = Api::new(
         &target.ingress_url,
         &target.dashboard_url,
         &target.api_key,
         token,
     )?;
-    let through = Through::open(api, &plan, options.duration / PREPARATION)
-        .await
-        .context("prepare the orders in Orderly")?;
+    let preparing = Through::open(api, &plan, options.duration / PREPARATION);
+    let through = Arc::new(preparing.await.context("prepare the orders in Orderly")?);
+    say(&format!("1/3 naive writes, {seconds:.1} s …"));
+    let naive = direct(scratch, Locking::None, &plan, pace, token).await?;
+    say(&format!("2/3 the same with row locks, {seconds:.1} s …"));
+    let locked = direct(scratch, Locking::ForUpdate, &plan, pace, token).await?;
     say(&format!("3/3 Orderly, {seconds:.1} s …"));
-    let through = Arc::new(through);
     let prepared = Arc::new(plan.first(through.rounds()));
     let load = load::run(&through, &prepared, pace, token).await?;
     say("reading what is in the data …");
-    let evidence = through
-        .evidence(&load)
-        .await
-        .context("read what Orderly holds")?;
-    Ok(Report::new(
-        options,
-        limit,
-        [naive, locked, Leg { load, evidence }],
-    ))
+    let reading = through.evidence(&load);
+    let evidence = reading.await.context("read what Orderly holds")?;
+    let legs = [naive, locked, Leg { load, evidence }];
+    Ok(Report::new(options, limit, legs))
 }
 
 /// What one way left: what the clients saw, and the evidence.

@@ -13,10 +13,10 @@ pub(super) struct Evidence {
     pub(super) orders: Vec<FinalOrder>,
     /// Every version that was written of a busy order, and for whom.
     pub(super) writes: Vec<Write>,
-    /// Every order that a checkout made: the intent it was made for.
-    pub(super) sales: Vec<usize>,
-    /// Every time a customer was charged: the intent it was done for.
-    pub(super) charges: Vec<usize>,
+    /// Every order that a checkout made.
+    pub(super) sales: Vec<Effect>,
+    /// Every time a customer was charged.
+    pub(super) charges: Vec<Effect>,
     /// The products as they stand at the end.
     pub(super) shelves: Vec<Shelf>,
     /// Charges that the payment company had not answered when the judge looked.
@@ -56,13 +56,21 @@ pub(super) struct FinalOrder {
 }
 
 /// One write of a busy order.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Write {
     pub(super) round: usize,
     /// The version it made.
     pub(super) version: u64,
+    pub(super) effect: Effect,
+}
+
+/// Something that was done.
+#[derive(Clone, Debug)]
+pub(super) struct Effect {
     /// The intent it was done for.
     pub(super) intent: usize,
+    /// What names it in the data: a command, an order, a row.
+    pub(super) by: String,
 }
 
 /// A product at the end.

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::{
-    evidence::{Answer, Evidence, Told},
+    evidence::{Answer, Effect, Evidence, Told},
     plan::{Intent, Wish, note_key},
 };
 
@@ -81,8 +81,10 @@ pub(super) fn judge(evidence: &Evidence) -> Judgement {
 
 fn lost_updates(evidence: &Evidence, judgement: &mut Judgement) {
     let notes = notes(evidence);
-    let sales: BTreeSet<usize> = evidence.sales.iter().copied().collect();
-    let charges: BTreeSet<usize> = evidence.charges.iter().copied().collect();
+    let done_for = |effects: &[Effect]| -> BTreeSet<usize> {
+        effects.iter().map(|effect| effect.intent).collect()
+    };
+    let (sales, charges) = (done_for(&evidence.sales), done_for(&evidence.charges));
     for told in &evidence.told {
         let number = told.intent.number;
         let missing = match told.last() {
@@ -116,17 +118,16 @@ fn notes(evidence: &Evidence) -> BTreeSet<(usize, String)> {
 
 /// Version 1 is the order as it was placed, before the race; every later one has one writer.
 fn versions(evidence: &Evidence, judgement: &mut Judgement) {
-    let mut written: BTreeMap<(usize, u64), Vec<usize>> = BTreeMap::new();
+    let mut written: BTreeMap<(usize, u64), Vec<&str>> = BTreeMap::new();
     for write in &evidence.writes {
         let key = (write.round, write.version);
-        written.entry(key).or_default().push(write.intent);
+        written.entry(key).or_default().push(&write.effect.by);
     }
-    for ((round, version), intents) in &written {
-        if intents.len() > 1 {
-            judgement.counts.bad_versions += intents.len() - 1;
-            let fault = format!(
-                "versions: intents {intents:?} all made version {version} of order {round}"
-            );
+    for ((round, version), by) in &written {
+        if by.len() > 1 {
+            judgement.counts.bad_versions += by.len() - 1;
+            let by = by.join(", ");
+            let fault = format!("versions: version {version} of order {round} was made by {by}");
             judgement.faults.push(fault);
         }
     }
@@ -146,30 +147,36 @@ fn versions(evidence: &Evidence, judgement: &mut Judgement) {
 }
 
 fn done_twice(evidence: &Evidence, judgement: &mut Judgement) {
-    let writes = evidence.writes.iter().map(|write| write.intent);
-    let effects = writes.chain(evidence.sales.iter().copied());
-    for (intent, times) in more_than_once(effects) {
+    let writes = evidence.writes.iter().map(|write| &write.effect);
+    for (intent, by) in more_than_once(writes.chain(&evidence.sales)) {
         judgement.counts.done_twice += 1;
-        let fault = format!("doubled: intent {intent} was carried out {times} times");
+        let fault = format!(
+            "doubled: intent {intent} was carried out by {}",
+            by.join(", ")
+        );
         judgement.faults.push(fault);
     }
 }
 
 fn charged_twice(evidence: &Evidence, judgement: &mut Judgement) {
-    for (intent, times) in more_than_once(evidence.charges.iter().copied()) {
+    for (intent, by) in more_than_once(&evidence.charges) {
         judgement.counts.charged_twice += 1;
-        let fault = format!("doubled: the customer of intent {intent} was charged {times} times");
+        let by = by.join(", ");
+        let fault = format!("doubled: the customer of intent {intent} was charged by {by}");
         judgement.faults.push(fault);
     }
 }
 
-fn more_than_once(intents: impl Iterator<Item = usize>) -> BTreeMap<usize, usize> {
-    let mut times = BTreeMap::new();
-    for intent in intents {
-        *times.entry(intent).or_default() += 1;
+/// The intents with several effects, and what names those.
+fn more_than_once<'a>(
+    effects: impl IntoIterator<Item = &'a Effect>,
+) -> BTreeMap<usize, Vec<&'a str>> {
+    let mut of_intent: BTreeMap<usize, Vec<&str>> = BTreeMap::new();
+    for effect in effects {
+        of_intent.entry(effect.intent).or_default().push(&effect.by);
     }
-    times.retain(|_, times| *times > 1);
-    times
+    of_intent.retain(|_, by| by.len() > 1);
+    of_intent
 }
 
 fn stock(evidence: &Evidence, judgement: &mut Judgement) {
@@ -180,9 +187,14 @@ fn stock(evidence: &Evidence, judgement: &mut Judgement) {
         .map(|told| (told.intent.number, told.intent.round))
         .collect();
     for shelf in &evidence.shelves {
-        let here = |intent: &&usize| rounds.get(intent) == Some(&shelf.round);
-        let sold = evidence.sales.iter().filter(here).count();
-        let sold = i64::try_from(sold).expect("a race sells a few thousand pieces");
+        let here = |sale: &&Effect| rounds.get(&sale.intent) == Some(&shelf.round);
+        let sales: Vec<&str> = evidence
+            .sales
+            .iter()
+            .filter(here)
+            .map(|it| it.by.as_str())
+            .collect();
+        let sold = i64::try_from(sales.len()).expect("a race sells a few thousand pieces");
         let (oversold, off) = (
             sold.saturating_sub(shelf.on_hand).max(0),
             shelf.reserved.abs_diff(sold),
@@ -191,8 +203,11 @@ fn stock(evidence: &Evidence, judgement: &mut Judgement) {
         judgement.counts.miscounted_pieces += off;
         if oversold > 0 || off > 0 {
             judgement.faults.push(format!(
-                "stock: of product {}, {} pieces were there, {sold} were sold and {} count as reserved",
-                shelf.round, shelf.on_hand, shelf.reserved
+                "stock: of product {}, {} pieces were there, {} count as reserved, {sold} were sold by {}",
+                shelf.round,
+                shelf.on_hand,
+                shelf.reserved,
+                sales.join(", ")
             ));
         }
     }

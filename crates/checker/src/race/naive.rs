@@ -6,10 +6,10 @@
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
-use tokio_postgres::{Client, Statement, types::Json};
+use tokio_postgres::{Client, Row, Statement, types::Json};
 
 use super::{
-    evidence::{Answer, Evidence, FinalOrder, Shelf, Write},
+    evidence::{Answer, Effect, Evidence, FinalOrder, Shelf, Write},
     load::{Load, Way},
     plan::{Intent, PIECES, PRICE_MINOR, Plan, Wish},
     scratch::{Pool, Scratch},
@@ -128,7 +128,6 @@ impl Naive {
     pub(super) async fn evidence(&self, load: &Load) -> Result<Evidence> {
         let session = self.pool.take().await;
         let client = &session.client;
-        let number = |number: i64| usize::try_from(number).context("numbers are those of the plan");
         let mut evidence = Evidence {
             writes: writes(load),
             told: load.told.clone(),
@@ -147,16 +146,16 @@ impl Naive {
             });
         }
         for row in client
-            .query("select customer from sales order by id", &[])
+            .query("select customer, id from sales order by id", &[])
             .await?
         {
-            evidence.sales.push(number(row.get(0))?);
+            evidence.sales.push(effect(&row)?);
         }
         for row in client
-            .query("select customer from charges order by id", &[])
+            .query("select customer, id from charges order by id", &[])
             .await?
         {
-            evidence.charges.push(number(row.get(0))?);
+            evidence.charges.push(effect(&row)?);
         }
         for row in client
             .query("select sku, on_hand, reserved from stock order by sku", &[])
@@ -226,16 +225,31 @@ fn writes(load: &Load) -> Vec<Write> {
     let of_told = |told: &super::evidence::Told| {
         let intent = told.intent;
         let write = move |answer: &Answer| match answer {
-            Answer::Noted { version, .. } => Some(Write {
+            Answer::Noted { version, by } => Some(Write {
                 round: intent.round,
                 version: *version,
-                intent: intent.number,
+                effect: Effect {
+                    intent: intent.number,
+                    by: by.clone(),
+                },
             }),
             _ => None,
         };
         told.answers.iter().filter_map(write).collect::<Vec<_>>()
     };
     load.told.iter().flat_map(of_told).collect()
+}
+
+/// Of a row that begins with its customer and its id.
+fn effect(row: &Row) -> Result<Effect> {
+    Ok(Effect {
+        intent: number(row.get(0))?,
+        by: format!("row {}", row.get::<_, i64>(1)),
+    })
+}
+
+fn number(id: i64) -> Result<usize> {
+    usize::try_from(id).context("numbers are those of the plan")
 }
 
 fn id(number: usize) -> i64 {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{Answer, Counts, Evidence, Told, Wish, judge};
 use crate::race::{
-    evidence::{FinalOrder, Shelf, Write},
+    evidence::{Effect, FinalOrder, Shelf, Write},
     plan::{Intent, note_key},
 };
 
@@ -51,7 +51,14 @@ fn write(intent: usize, version: u64) -> Write {
     Write {
         round: ROUND,
         version,
+        effect: effect(intent),
+    }
+}
+
+fn effect(intent: usize) -> Effect {
+    Effect {
         intent,
+        by: format!("command of {intent}"),
     }
 }
 
@@ -74,8 +81,8 @@ fn clean() -> Evidence {
         ],
         orders: vec![order(3, &[0, 1])],
         writes: vec![write(0, 2), write(1, 3)],
-        sales: vec![2],
-        charges: vec![2],
+        sales: vec![effect(2)],
+        charges: vec![effect(2)],
         shelves: vec![shelf(1, 1)],
         ..Evidence::default()
     }
@@ -165,7 +172,7 @@ fn a_retry_that_was_carried_out_again_is_doubled() {
 #[test]
 fn two_charges_and_two_orders_of_one_customer_are_found_apart() {
     let mut charged = clean();
-    charged.charges.push(2);
+    charged.charges.push(effect(2));
     assert_eq!(
         counts(&charged),
         Counts {
@@ -174,7 +181,7 @@ fn two_charges_and_two_orders_of_one_customer_are_found_apart() {
         }
     );
     let mut ordered = clean();
-    ordered.sales.push(2);
+    ordered.sales.push(effect(2));
     ordered.shelves = vec![shelf(2, 2)];
     assert_eq!(
         counts(&ordered),
@@ -189,8 +196,8 @@ fn two_charges_and_two_orders_of_one_customer_are_found_apart() {
 fn more_sold_than_there_was_is_oversold_and_the_counter_may_hide_it() {
     let mut evidence = clean();
     evidence.told[3] = sold(3);
-    evidence.sales.push(3);
-    evidence.charges.push(3);
+    evidence.sales.push(effect(3));
+    evidence.charges.push(effect(3));
     let expected = Counts {
         oversold_pieces: 1,
         miscounted_pieces: 1,
