@@ -3,21 +3,26 @@
 use super::{Report, WayReport};
 use crate::race::judge::Example;
 
+/// What every terminal has.
+const COLUMNS: usize = 80;
+
 /// Faults of Orderly on the screen; JSON has more.
 const SHOWN_FAULTS: usize = 5;
 
-const DEBUG: &str = "\nThis is a debug build: its speed says little.";
+const DEBUG: &str = " This is a debug build: its speed says little.";
 
 impl Report {
     /// One screen.
     #[must_use]
     pub fn screen(&self) -> String {
         let parts = [
-            Some(self.what_it_is()),
+            Some(wrapped(&self.what_it_is())),
             Some(self.table()),
-            self.example.as_ref().map(Example::words),
+            self.example
+                .as_ref()
+                .map(|example| wrapped(&example.words())),
             Some(self.verdict()),
-            Some(self.method()),
+            Some(wrapped(&self.method())),
         ];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         parts.join("\n\n")
@@ -25,8 +30,8 @@ impl Report {
 
     fn what_it_is(&self) -> String {
         format!(
-            "{clients} clients write notes on one busy order at a time and buy the last pieces of\n\
-             products; {repeated} % of requests are sent twice, as after a lost answer. The same load\n\
+            "{clients} clients write notes on one busy order at a time and buy the last pieces of \
+             products; {repeated} % of requests are sent twice, as after a lost answer. The same load \
              ran {seconds:.1} s each way; then the data was compared with what clients were told.",
             clients = self.clients,
             repeated = self.repeated_percent,
@@ -46,11 +51,11 @@ impl Report {
                 ["naive writes", "with row locks", "Orderly"].map(str::to_owned),
             ),
             size("confirmed to clients", |way| way.confirmed),
-            size("  confirmed, then lost", |way| way.counts.lost_updates),
+            size("  of these, lost", |way| way.counts.lost_updates),
             size("version given twice, or missing", |way| {
                 way.counts.bad_versions
             }),
-            size("retry carried out once more", |way| way.counts.done_twice),
+            size("request carried out twice", |way| way.counts.done_twice),
             size("customer charged twice", |way| way.counts.charged_twice),
             line("pieces sold that were not there", &|way| {
                 way.counts.oversold_pieces
@@ -85,13 +90,13 @@ impl Report {
         let unsettled = match self.orderly_charges_unsettled {
             0 => String::new(),
             number => {
-                format!("\n{number} of its charges were not answered yet when this was counted.")
+                format!(" {number} of its charges were not answered yet when this was counted.")
             }
         };
-        format!(
-            "Orderly lost, doubled and oversold nothing. {}{unsettled}",
-            self.comparison()
-        )
+        let comparison = self.comparison();
+        wrapped(&format!(
+            "Orderly lost, doubled and oversold nothing. {comparison}{unsettled}"
+        ))
     }
 
     /// About the other two, from their numbers.
@@ -100,21 +105,21 @@ impl Report {
         let locks_keep_updates =
             locks.lost_updates == 0 && locks.bad_versions == 0 && locks.oversold_pieces == 0;
         if self.naive_is_suspiciously_clean {
-            "The naive writes lost\nnothing either, by luck or for want of load: try more --clients."
+            "The naive writes lost nothing either, by luck or for want of load: try more --clients."
         } else if locks_keep_updates && locks.done_twice > 0 {
-            "Row locks save the\nupdates, but not the customer whose request was sent twice."
+            "Row locks save the updates, but not the customer whose request was sent twice."
         } else if locks_keep_updates {
-            "Row locks save the\nupdates; no retry came through them this time."
+            "Row locks save the updates; no retry came through them this time."
         } else {
-            "Row locks did not\nsave every update: see above."
+            "Row locks did not save every update: see above."
         }
     }
 
     fn method(&self) -> String {
         format!(
-            "Naive: read, compute, write back, in a read committed transaction, straight to\n\
-             PostgreSQL ({pool} connections). Row locks: the same, reading with `for update`.\n\
-             Orderly: HTTP, a key for each request, its outcome awaited; a purchase is two\n\
+            "Naive: read, compute, write back, in a read committed transaction, straight to \
+             PostgreSQL ({pool} connections). Row locks: the same, reading with `for update`. \
+             Orderly: HTTP, a key for each request, its outcome awaited; a purchase is two \
              commands. No delay was added anywhere. Seed {seed}.{debug}",
             debug = if self.debug_build { DEBUG } else { "" },
             pool = self.pool_connections,
@@ -126,9 +131,9 @@ impl Report {
 impl Example {
     fn words(&self) -> String {
         format!(
-            "A lost update: order {order} stood at version {read} when two clients read it. One\n\
-             added {lost} \"{lost_text}\", the other\n\
-             {kept} \"{kept_text}\". Both were told: saved as version {made}.\n\
+            "A lost update: order {order} stood at version {read} when two clients read it. One \
+             added {lost} \"{lost_text}\", the other \
+             {kept} \"{kept_text}\". Both were told: saved as version {made}. \
              The order has {kept}; {lost} is gone.",
             order = self.order,
             read = self.version_read,
@@ -139,6 +144,23 @@ impl Example {
             kept_text = self.kept_text,
         )
     }
+}
+
+/// Lines of at most [`COLUMNS`], broken between words.
+fn wrapped(text: &str) -> String {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let line = lines.last_mut().expect("there is one from the start");
+        if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > COLUMNS {
+            lines.push(word.to_owned());
+        } else {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+        }
+    }
+    lines.join("\n")
 }
 
 /// Left: what; right: the three ways.
@@ -241,6 +263,6 @@ mod tests {
             naive_is_suspiciously_clean: true,
             ..report(Counts::default())
         };
-        assert!(clean.screen().contains("try more --clients"));
+        assert!(clean.screen().contains("by luck"));
     }
 }
