@@ -87,12 +87,15 @@ async fn it_counts_what_each_way_did_and_orderly_did_nothing_wrong() {
 async fn interrupted_on_a_running_orderly_it_drops_its_schema() {
     let system = System::start().await;
     let mut race = system
-        .orderly(&["race", "--duration", "10m", "--yes"])
+        .orderly(&["race", "--duration", "1m", "--yes"])
         .stdout(Stdio::null())
         .spawn()
         .unwrap();
-    until("the schema is there", async || {
-        !schemas(&system).await.is_empty()
+    // Its clients are in the midst of their transactions then.
+    until("a naive write is there", async || {
+        let schema = schemas(&system).await;
+        let count = format!("select count(*) from {schema}.orders where version > 1");
+        !schema.is_empty() && system.env.psql(&[&count]).await.unwrap().trim() != "0"
     })
     .await;
     interrupt(&race);
@@ -165,7 +168,7 @@ fn without_an_orderly_it_brings_its_own_and_takes_it_away() {
 fn interrupted_on_its_own_servers_it_leaves_nothing() {
     let temporary = Temporary::new("race-interrupted");
     let mut race = temporary
-        .race(&["--duration", "10m"])
+        .race(&["--duration", "1m"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
