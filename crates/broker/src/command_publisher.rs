@@ -9,7 +9,7 @@ use orderly_domain::OrderId;
 use tokio::sync::{Notify, oneshot, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use crate::{config::BrokerConfig, connection::Connection};
+use crate::{config::BrokerConfig, connection::Connection, turns::Turns};
 
 mod chain;
 mod group;
@@ -19,6 +19,9 @@ mod supervisor;
 use chain::Chain;
 use group::Pending;
 use shard::ShardSet;
+
+/// Messages of one process on their way to the broker. TODO
+const PUBLISHES_AT_A_TIME: usize = 4;
 
 /// Which generation takes new commands, and how many shards it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +77,7 @@ struct Shared {
     connection: watch::Sender<Option<Arc<Connection>>>,
     shards: watch::Sender<Option<Arc<ShardSet>>>,
     generations: GenerationSource,
+    turns: Turns,
     token: CancellationToken,
 }
 
@@ -91,6 +95,9 @@ impl CommandPublisher {
             connection: watch::Sender::new(None),
             shards: watch::Sender::new(None),
             generations,
+            turns: Turns::new(
+                std::env::var("I_TURNS").map_or(PUBLISHES_AT_A_TIME, |t| t.parse().expect("n")),
+            ),
             token,
         });
         tracker.spawn(supervisor::run(Arc::clone(&shared), config));

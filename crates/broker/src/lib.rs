@@ -30,6 +30,7 @@ mod socket;
 mod stream;
 mod subscription;
 pub mod topology;
+mod turns;
 
 pub use backoff::Backoff;
 pub use command_publisher::{CommandPublisher, GenerationSource, Layout, PublishError};
@@ -43,3 +44,4 @@ pub use reply::ReplyConsumer;
 pub use resume::Resumed;
 pub use stream::{StreamMessage, StreamOffset, StreamReader};
 pub use subscription::ShardSubscription;
+pub use turns::{Turn, Turns};

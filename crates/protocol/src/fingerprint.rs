@@ -61,9 +61,21 @@ pub fn fingerprint(
     Fingerprint(Sha256::digest(bytes).into())
 }
 
+impl Fingerprint {
+    /// Its text. Every accepted command writes it twice.
+    fn hex<'a>(&self, text: &'a mut [u8; 64]) -> &'a str {
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        for (pair, byte) in text.chunks_exact_mut(2).zip(self.0) {
+            pair[0] = DIGITS[usize::from(byte >> 4)];
+            pair[1] = DIGITS[usize::from(byte & 15)];
+        }
+        std::str::from_utf8(text).expect("hex digits are ASCII")
+    }
+}
+
 impl fmt::Display for Fingerprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        f.write_str(self.hex(&mut [0; 64]))
     }
 }
 
@@ -101,7 +113,7 @@ fn hex_digit(digit: u8) -> Result<u8, NotAFingerprint> {
 
 impl Serialize for Fingerprint {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(self)
+        serializer.serialize_str(self.hex(&mut [0; 64]))
     }
 }
 

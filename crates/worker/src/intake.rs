@@ -112,6 +112,11 @@ impl Intake {
         self.queue.len() < limits::BATCH_COMMANDS && self.unknown.is_none()
     }
 
+    /// Whether there is nothing to do.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queue.is_empty() && self.unknown.is_none()
+    }
+
     /// Takes one message apart. A message of an unknown schema ends the intake: a worker that knows it must go on there.
     pub(crate) fn push(&mut self, delivery: Delivery) {
         if self.unknown.is_some() {

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection};
+use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection, Turns};
 use orderly_protocol::ShardId;
 use orderly_store::{GenerationWatch, Layout, Store};
 use tokio::sync::watch;
@@ -23,6 +23,9 @@ const WELL: Duration = Duration::from_secs(5);
 
 /// How long a shard with a message of an unknown schema is left to other workers before this one looks again.
 const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(30);
+
+/// Batches of one process in their transactions. TODO
+const BATCHES_AT_A_TIME: usize = 2;
 
 /// What a worker needs.
 #[derive(Clone, Debug)]
@@ -49,6 +52,8 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         ready,
     } = options;
     let attempts = Arc::new(Attempts::default());
+    let turns =
+        Turns::new(std::env::var("W_TURNS").map_or(BATCHES_AT_A_TIME, |t| t.parse().expect("n")));
     let mut backoff = Backoff::default();
     while let Some(current) = known_layout(&layout, &stop).await {
         match Links::open(&broker).await {
@@ -61,6 +66,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     attempts: Arc::clone(&attempts),
                     replies,
                     layout: layout.clone(),
+                    turns: turns.clone(),
                 };
                 let session = Session {
                     context,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription};
+use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription, Turn, Turns};
 use orderly_protocol::ShardId;
 use orderly_store::{Fence, GenerationWatch, Layout, Store, StoreError};
 use tokio::time::Instant;
@@ -27,6 +27,7 @@ pub(crate) struct Context {
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) replies: Replies,
     pub(crate) layout: GenerationWatch,
+    pub(crate) turns: Turns,
 }
 
 /// The broker's two connections: a blocked publisher must not hold up acks.
@@ -94,21 +95,23 @@ impl Serving<'_> {
         self.intake.push(first);
         let fence = self.claim(shard, seen).await?;
         loop {
-            // What has already arrived joins the batch; nothing waits for more.
+            if self.intake.is_empty() {
+                let Some(delivery) = self.next(stop).await? else {
+                    return Ok(());
+                };
+                self.intake.push(delivery);
+            }
+            let Some(turn) = self.turn(stop).await? else {
+                return Ok(());
+            };
+            // What has arrived until now joins the batch; nothing waits for more.
             while self.intake.has_room()
                 && let Some(delivery) = self.subscription.try_next()
             {
                 self.intake.push(delivery);
             }
-            if stop.is_cancelled() {
-                return Ok(());
-            }
-            match self.intake.next_batch()? {
-                Some(batch) => self.apply(&fence, batch, stop).await?,
-                None => match self.next(stop).await? {
-                    Some(delivery) => self.intake.push(delivery),
-                    None => return Ok(()),
-                },
+            if let Some(batch) = self.intake.next_batch()? {
+                self.apply(&fence, batch, turn, stop).await?;
             }
         }
     }
@@ -123,6 +126,16 @@ impl Serving<'_> {
                 Some(delivery) => Ok(Some(delivery)),
                 None => Err(ShardError::NotConfirmed("the broker ended the subscription")),
             },
+        }
+    }
+
+    /// This shard's turn among those of the process; none when it is time to stop.
+    async fn turn(&self, stop: &CancellationToken) -> Result<Option<Turn>, ShardError> {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Ok(None),
+            () = self.finisher.failed() => Err(ShardError::FinisherFailed),
+            turn = self.context.turns.next() => Ok(Some(turn)),
         }
     }
 
@@ -143,10 +156,12 @@ impl Serving<'_> {
         &self,
         fence: &Fence,
         mut batch: Batch,
+        turn: Turn,
         stop: &CancellationToken,
     ) -> Result<(), ShardError> {
         let deadline = Instant::now() + TRANSIENT_LIMIT;
-        let reason = match self.attempt(fence, &mut batch, deadline).await {
+        let attempt = self.attempt(fence, &mut batch, deadline);
+        let reason = match turn.during(attempt).await {
             Ok(committed) => return self.hand_to_finisher(committed, batch).await,
             Err(error) => at_fault(error)?,
         };

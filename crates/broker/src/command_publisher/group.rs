@@ -5,7 +5,10 @@ use orderly_protocol::{encode_commands, limits};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Chain, PublishError};
-use crate::message::Message;
+use crate::{
+    message::Message,
+    turns::{Turn, Turns},
+};
 
 /// Bytes of a message besides its envelopes: `{"commands":[` and `]}`; each envelope adds a comma.
 const FRAME_BYTES: usize = 16;
@@ -86,7 +89,7 @@ impl Group {
 /// The end of a shard's channel, from which groups are taken.
 pub(super) struct Arrivals {
     receiver: mpsc::Receiver<Pending>,
-    /// Did not fit the last group; the first of the next.
+    /// The first of the next group: it did not fit the last one, or waits for its turn.
     carried: Option<Pending>,
 }
 
@@ -103,15 +106,16 @@ impl Arrivals {
         self.receiver.close();
     }
 
-    /// Waits for one command and takes with it what has already arrived, up to the limits of a message. `None` when nothing
-    /// is left and nothing can come.
+    /// Waits for one command, then for a turn, and takes with the command what has arrived until then, up to the limits of a
+    /// message. `None` when nothing is left and nothing can come.
     ///
     /// Cancel safe: a command is taken only when the group is complete.
-    pub(super) async fn next_group(&mut self) -> Option<Group> {
-        let first = match self.carried.take() {
-            Some(carried) => carried,
-            None => self.receiver.recv().await?,
-        };
+    pub(super) async fn next_group(&mut self, turns: &Turns) -> Option<(Turn, Group)> {
+        if self.carried.is_none() {
+            self.carried = Some(self.receiver.recv().await?);
+        }
+        let turn = turns.next().await;
+        let first = self.carried.take()?;
         let mut bytes = FRAME_BYTES + first.envelope.len();
         let mut group = vec![first];
         while group.len() < limits::MESSAGE_COMMANDS {
@@ -125,12 +129,15 @@ impl Arrivals {
             }
             group.push(next);
         }
-        Some(Group(group))
+        Some((turn, Group(group)))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt;
     use uuid::Uuid;
 
     use super::*;
@@ -147,7 +154,8 @@ mod tests {
 
     async fn group_sizes(mut arrivals: Arrivals) -> Vec<usize> {
         let (mut sizes, mut next_order) = (Vec::new(), 0);
-        while let Some(group) = arrivals.next_group().await {
+        let turns = Turns::new(1);
+        while let Some((_, group)) = arrivals.next_group(&turns).await {
             assert!(group.0.len() == 1 || group.message().body.len() <= limits::MESSAGE_BYTES);
             for pending in &group.0 {
                 assert_eq!(pending.order_id.0.as_u128(), next_order, "arrival order");
@@ -161,6 +169,29 @@ mod tests {
     #[tokio::test]
     async fn a_group_holds_at_most_128_commands() {
         assert_eq!(group_sizes(arrivals([10; 300])).await, [128, 128, 44]);
+    }
+
+    #[tokio::test]
+    async fn a_group_takes_what_arrived_while_it_waited_for_its_turn() {
+        let (sender, receiver) = mpsc::channel(8);
+        let mut arrivals = Arrivals::new(receiver);
+        let turns = Turns::new(1);
+        let busy = turns.next().await;
+        let mut send = || {
+            let pending =
+                Pending::new(OrderId(Uuid::nil()), vec![b'1'], None, oneshot::channel().0);
+            sender.try_send(pending).unwrap_or_else(|_| panic!("full"));
+        };
+        send();
+        // Given up midway, as the task of a shard does when its connection changes: nothing is lost.
+        assert!(arrivals.next_group(&turns).now_or_never().is_none());
+        send();
+        let mut next = pin!(arrivals.next_group(&turns));
+        assert!(next.as_mut().now_or_never().is_none());
+        send();
+        drop(busy);
+        let (_, group) = next.await.unwrap();
+        assert_eq!(group.0.len(), 3);
     }
 
     #[tokio::test]

@@ -85,6 +85,7 @@ impl ShardTask {
         // One that is there already counts as new to this task.
         connection.mark_changed();
         let token = self.shared.token.clone();
+        let turns = self.shared.turns.clone();
         let mut stopping = false;
         loop {
             tokio::select! {
@@ -98,8 +99,8 @@ impl ShardTask {
                     let current = connection.borrow_and_update().clone();
                     self.publisher = open(current).await;
                 }
-                group = arrivals.next_group() => match group {
-                    Some(group) => self.settle(group).await,
+                group = arrivals.next_group(&turns) => match group {
+                    Some((turn, group)) => turn.during(self.settle(group)).await,
                     None => return,
                 },
             }
