@@ -1,20 +1,27 @@
 #!/bin/sh
-# Makes the secrets that docker-compose.yml reads, once: random logins in deploy/secrets/, readable by their owner alone.
+# Makes the secrets that docker-compose.yml reads, in deploy/secrets/: random passwords, and the URLs that hold them. What is there
+# already is kept.
 set -eu
 cd "$(dirname "$0")"
 umask 077
 mkdir -p secrets
+cd secrets
+
+# Standard input becomes file $1, whole or not at all, unless there is one.
+make() {
+    if [ -e "$1" ]; then return; fi
+    cat >"$1.new"
+    # A tool that is missing would leave an empty password.
+    [ -s "$1.new" ]
+    # The containers' users are not this one. The folder keeps others out, the file lets them in.
+    chmod 0444 "$1.new"
+    mv "$1.new" "$1"
+}
 random() { od -An -N24 -tx1 /dev/urandom | tr -d ' \n'; }
-if [ ! -e secrets/database_password ]; then
-    password=$(random)
-    printf '%s' "$password" >secrets/database_password
-    printf 'postgres://orderly:%s@postgres:5432/orderly' "$password" >secrets/database_url
-fi
-if [ ! -e secrets/amqp_url ]; then
-    password=$(random)
-    printf 'default_user = orderly\ndefault_pass = %s\n' "$password" >secrets/rabbitmq_login.conf
-    printf 'amqp://orderly:%s@rabbitmq:5672/%%2f' "$password" >secrets/amqp_url
-fi
-# The containers' users are not this one: the folder keeps others out, the files let them in.
-chmod 0444 secrets/*
-echo "secrets are in $(pwd)/secrets"
+
+random | make database_password
+printf 'postgres://orderly:%s@postgres:5432/orderly' "$(cat database_password)" | make database_url
+random | make amqp_password
+printf 'default_user = orderly\ndefault_pass = %s\n' "$(cat amqp_password)" | make rabbitmq_login.conf
+printf 'amqp://orderly:%s@rabbitmq:5672/%%2f' "$(cat amqp_password)" | make amqp_url
+echo "the secrets are in $PWD"
