@@ -46,18 +46,20 @@ Examples:
     )
 )]
 pub(crate) struct Args {
-    /// Form of the data on stdout: table, json or jsonl
+    /// Form of the data on stdout: table, json or jsonl [default: table]
     #[arg(
         short,
         long,
         value_name = "FORM",
         global = true,
         default_value = "table",
-        hide_possible_values = true
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = "Everywhere"
     )]
     pub(crate) output: Format,
     /// File of settings [env: ORDERLY_CONFIG] [default: orderly.toml, if there is one]
-    #[arg(long, value_name = "FILE", global = true)]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Everywhere")]
     pub(crate) config: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,

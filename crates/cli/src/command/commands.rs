@@ -74,7 +74,7 @@ struct SendArgs {
 #[command(before_help = "\
 Examples:
   orderly commands show 5d0c2d5e-6f1a-5b7c-8d9e-0f1a2b3c4d5e
-  orderly commands show '/v1/commands/5d0c…?receipt=…'      the Location of an answer, also while it is queued")]
+  orderly commands show '/v1/commands/5d0c…?receipt=…'   as an answer gave it; also while it is queued")]
 struct ShowArgs {
     /// Its id, or the Location that its answer gave
     command: String,

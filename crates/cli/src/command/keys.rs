@@ -27,7 +27,7 @@ use crate::{
 Examples:
   orderly keys create --name webshop --scopes commands:write,orders:read
   orderly keys list
-  orderly keys revoke 4hJ2kQ9x"
+  orderly keys revoke 4hJ2kQ9xT0aB"
 )]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
@@ -54,7 +54,8 @@ struct CreateArgs {
     /// What people will call it
     #[arg(long, value_parser = name)]
     name: String,
-    /// What it may do, or all
+    /// What it may do, or all: commands:write, orders:read, events:read, stock:write, payments:write, ops:read, ops:write,
+    /// keys:admin
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true, value_parser = scopes)]
     scopes: Vec<Scopes>,
     /// Producer that the key is for: keys of one producer share their idempotency keys [default: a new one]
@@ -79,10 +80,10 @@ struct ListArgs {}
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  orderly keys revoke 4hJ2kQ9x
-  orderly keys revoke 4hJ2kQ9x --yes")]
+  orderly keys revoke 4hJ2kQ9xT0aB
+  orderly keys revoke 4hJ2kQ9xT0aB --yes")]
 struct RevokeArgs {
-    /// Id of the key, the part after its environment: ord_live_4hJ2kQ9x_…
+    /// Id of the key, the part after its environment: ord_live_4hJ2kQ9xT0aB_…
     key_id: String,
     /// Do not ask
     #[arg(long)]

@@ -44,7 +44,7 @@ Examples:
   orderly stock show
   orderly stock show MUG-RED LAMP9 -o json")]
 struct ShowArgs {
-    /// Which; none shows all
+    /// SKUs to show; without one, all
     skus: Vec<String>,
     #[command(flatten)]
     connection: ClientFlags,
@@ -58,7 +58,7 @@ struct ShowArgs {
 Example:
   orderly stock set MUG-RED 120")]
 struct SetArgs {
-    /// Which
+    /// SKU to set
     sku: String,
     /// Pieces in the house, those promised to orders included
     #[arg(value_name = "PIECES")]
@@ -82,7 +82,7 @@ Examples:
   orderly stock adjust MUG-RED -3 --key stocktaking-7/MUG-RED"
 )]
 struct AdjustArgs {
-    /// Which
+    /// SKU to change
     sku: String,
     /// Pieces to add; with a minus sign, to take away
     #[arg(value_name = "PIECES")]

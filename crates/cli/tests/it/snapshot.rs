@@ -140,7 +140,7 @@ impl Scene {
         assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
         let text = format!("$ orderly {}\n{out}{}\n", args.join(" "), words(&err));
         same_times(&text)
-            .replace(&self.key_id, "4hJ2kQ9xKEYID")
+            .replace(&self.key_id, "4hJ2kQ9xT0aB")
             .replace(sample().to_str().unwrap(), "FILE")
     }
 
