@@ -77,7 +77,49 @@ fn version(event: &Value) -> u64 {
 }
 
 #[tokio::test]
-async fn a_watch_goes_on_through_restarts_of_the_server_and_misses_nothing() {
+async fn who_follows_goes_on_through_restarts_of_the_server_and_misses_nothing() {
+    let mut system = System::start().await;
+    let order_id = system.place().await;
+    let id = order_id.to_string();
+    let mut watch = Follower::start(&system, &["orders", "watch", &id, "-o", "jsonl"]);
+    assert_eq!(version(&watch.line()), 1);
+    // Reads no history: what it missed while it was away, only the stream can tell it.
+    let tail = [
+        "events", "tail", "--from", "first", "-n", "6", "-o", "jsonl",
+    ];
+    let mut tail = Follower::start(&system, &tail);
+    assert_eq!(version(&tail.line()), 1);
+    annotate(&system, order_id, 1).await;
+    assert_eq!((version(&watch.line()), version(&tail.line())), (2, 2));
+
+    let address = system
+        .dashboard
+        .url
+        .trim_start_matches("http://")
+        .to_owned();
+    system.dashboard.kill();
+    for number in 2..=5 {
+        annotate(&system, order_id, number).await;
+    }
+    system.dashboard = Role::start_at(&system.env, "dashboard", &address);
+    for expected in 3..=6 {
+        assert_eq!(
+            (version(&watch.line()), version(&tail.line())),
+            (expected, expected)
+        );
+    }
+    assert_eq!(tail.end().0, Some(0), "six, and each once");
+    watch.signal("INT");
+    let (code, rest, words) = watch.end();
+    assert_eq!((code, rest.as_str()), (Some(0), ""), "{words}");
+    assert!(
+        words.contains("connection lost") && words.contains("connected again"),
+        "{words}"
+    );
+}
+
+#[tokio::test]
+async fn a_watch_reads_from_the_history_what_the_stream_has_lost() {
     let mut system = System::start().await;
     let order_id = system.place().await;
     let id = order_id.to_string();
@@ -92,20 +134,23 @@ async fn a_watch_goes_on_through_restarts_of_the_server_and_misses_nothing() {
         .trim_start_matches("http://")
         .to_owned();
     system.dashboard.kill();
-    for number in 2..=5 {
-        annotate(&system, order_id, number).await;
-    }
+    annotate(&system, order_id, 2).await;
+    // A stream that begins anew has none of the places that were told before.
+    system.worker.kill();
+    let delete = "rabbit_amqqueue:with(rabbit_misc:r(<<\"VHOST\">>, queue, <<\"orders.events.log\">>), \
+                  fun(Q) -> rabbit_stream_queue:delete(Q, false, false, <<\"test\">>) end).";
+    let delete = delete.replace("VHOST", system.env.vhost());
+    system.env.rabbitmqctl(&["eval", &delete]).await.unwrap();
+    system.succeed(&["topology", "apply"]);
+    system.worker = Role::start(&system.env, "worker");
     system.dashboard = Role::start_at(&system.env, "dashboard", &address);
-    for expected in 3..=6 {
-        assert_eq!(version(&watch.line()), expected);
-    }
+    assert_eq!(version(&watch.line()), 3);
+    annotate(&system, order_id, 3).await;
+    assert_eq!(version(&watch.line()), 4);
     watch.signal("INT");
     let (code, rest, words) = watch.end();
     assert_eq!((code, rest.as_str()), (Some(0), ""), "{words}");
-    assert!(
-        words.contains("connection lost") && words.contains("connected again"),
-        "{words}"
-    );
+    assert!(words.contains("reset: "), "{words}");
 }
 
 #[tokio::test]
