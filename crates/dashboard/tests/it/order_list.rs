@@ -22,6 +22,9 @@ async fn seed(fixture: &Fixture, count: u32) {
     fixture.env.psql(&[&orders, &movements]).await.unwrap();
 }
 
+/// Whether the order of a number belongs into a list.
+type Passes = fn(&i64) -> bool;
+
 /// The numbers of the orders on all pages of `query`.
 async fn numbers(dashboard: &Dashboard, query: &str) -> Vec<i64> {
     let (mut numbers, mut cursor) = (Vec::new(), String::new());
@@ -75,8 +78,8 @@ async fn pages_follow_each_other_under_every_filter() {
     let fixture = Fixture::new().await;
     let dashboard = fixture.start().await;
     seed(&fixture, 60).await;
-    let expected = |passes: fn(&i64) -> bool| (1..=60).rev().filter(passes).collect::<Vec<i64>>();
-    let cases: [(&str, fn(&i64) -> bool); 5] = [
+    let expected = |passes: Passes| (1..=60).rev().filter(passes).collect::<Vec<i64>>();
+    let cases: [(&str, Passes); 5] = [
         ("limit=7", |_| true),
         ("limit=7&status=paid", |n| n % 3 == 0),
         ("limit=7&customer_id=b", |n| n % 2 == 1),

@@ -79,7 +79,7 @@ fn events_are_as_they_were() {
     }
     assert_eq!(
         names,
-        BTreeSet::from(Event::NAMES),
+        BTreeSet::from(orderly_domain::Event::NAMES),
         "every event is here, and no other"
     );
 }

@@ -30,7 +30,7 @@ async fn pages(
     let (mut numbers, mut after, mut page) = (Vec::new(), None::<OrderPlace>, 0);
     loop {
         let read = database.store.list_orders(filter, after, limit).await;
-        let read = read.unwrap();
+        let read = read.expect("the page is read");
         assert!(read.orders.len() <= limit as usize);
         numbers.extend(read.orders.iter().map(|order| order.total_minor));
         page += 1;
