@@ -70,6 +70,12 @@ impl BrokerError {
         self.reply_code() == Some(406)
     }
 
+    /// Did the broker refuse the login, or the right to the object (AMQP reply code 403)?
+    #[must_use]
+    pub fn is_access_refused(&self) -> bool {
+        self.reply_code() == Some(403)
+    }
+
     fn reply_code(&self) -> Option<u16> {
         match self {
             Self::Failed { source, .. } => source.reply_code(),

@@ -4,9 +4,11 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
-        commands::CommandsArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
+        commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
+        healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
         race::RaceArgs, stock::StockArgs, topology::TopologyArgs,
     },
+    config::known,
     dev::DevArgs,
     import::ImportArgs,
     output::Format,
@@ -17,6 +19,13 @@ use crate::{
     verify::VerifyArgs,
 };
 
+const SETTINGS: &str = "\
+Settings: flags, then the environment (ORDERLY_…), then orderly.toml (--config or ORDERLY_CONFIG
+name another file), then what `orderly dev` wrote (.orderly/env).";
+const EXIT_CODES: &str = "\
+Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 4 authentication, 5 not found, 6 conflict,
+7 unavailable.";
+
 /// Orders applied one at a time, in order, exactly once
 #[derive(Debug, Parser)]
 #[command(
@@ -26,26 +35,32 @@ use crate::{
 Examples:
   orderly dev --demo                          everything on this machine, with traffic
   orderly import retail FILE --seed-stock 100 a shop's orders through the API
-  orderly orders show ORDER                   one order
+  orderly orders list --status paid           what is paid and not shipped yet
+  orderly orders watch ORDER                  one order as it changes
   orderly verify                              does everything follow from the events?",
-    after_help = "\
-Settings: flags, then the environment (ORDERLY_…, secrets also as ORDERLY_…_FILE), then the
-file that `orderly dev` wrote (.orderly/env, or ORDERLY_DATA_DIR/env).
-
-Exit codes: 0 ok, 1 failed, 2 usage, 3 partly done, 4 authentication, 5 not found, 6 conflict,
-7 unavailable."
+    after_help = format!("{SETTINGS} `orderly --help` lists them.\n\n{EXIT_CODES}"),
+    after_long_help = format!(
+        "{SETTINGS}\n\n{}\nIn orderly.toml, ORDERLY_HTTP_ADDR is http_addr, and so on. A secret may come from a file:\n\
+         ORDERLY_API_KEY_FILE, or api_key_file.\n\n{EXIT_CODES}",
+        known::help()
+    )
 )]
 pub(crate) struct Args {
-    /// Form of the data on stdout: table, json or jsonl
+    /// Form of the data on stdout: table, json or jsonl [default: table]
     #[arg(
         short,
         long,
         value_name = "FORM",
         global = true,
         default_value = "table",
-        hide_possible_values = true
+        hide_default_value = true,
+        hide_possible_values = true,
+        help_heading = "Everywhere"
     )]
     pub(crate) output: Format,
+    /// File of settings [env: ORDERLY_CONFIG] [default: orderly.toml, if there is one]
+    #[arg(long, value_name = "FILE", global = true, help_heading = "Everywhere")]
+    pub(crate) config: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -64,9 +79,12 @@ pub(crate) enum Command {
     Orders(OrdersArgs),
     Commands(CommandsArgs),
     Stock(StockArgs),
+    Events(EventsArgs),
     Import(ImportArgs),
     Verify(VerifyArgs),
     Race(RaceArgs),
+    Healthcheck(HealthcheckArgs),
+    Completions(CompletionsArgs),
 }
 
 #[cfg(test)]

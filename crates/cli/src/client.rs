@@ -5,31 +5,56 @@
 
 use std::time::Duration;
 
-use reqwest::{Method, Url, header};
+use axum::{
+    body::Body,
+    http::{Method, Request, header, request},
+};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
+mod answer;
 mod error;
 mod event;
+mod feed;
 mod flag;
+mod path;
 mod patience;
+mod transport;
 
+pub(crate) use answer::Answer;
 pub(crate) use error::{ClientError, Refusal};
-pub(crate) use event::EventReader;
+use event::EventReader;
+pub(crate) use feed::{EventFeed, FeedStart, FromFeed};
 pub(crate) use flag::ClientFlags;
+pub(crate) use path::{query, segment};
 pub(crate) use patience::Backoff;
+use transport::Transport;
 
-/// A listener on this side of the world answers a SYN in milliseconds; five seconds also span a slow start of TCP.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Asks an open route of any role, once and without a key.
+pub(crate) async fn probe(base: &Url, path: &str, limit: Duration) -> Result<Answer, ClientError> {
+    let transport = Transport::new(base.scheme() == "https").map_err(ClientError::Authorities)?;
+    let request = Request::get(uri(base, path))
+        .header(header::USER_AGENT, USER_AGENT)
+        .body(Body::empty())
+        .map_err(|_| ClientError::Argument(path.to_owned()))?;
+    let response = transport.send(request, limit).await;
+    Answer::read(
+        response.map_err(|error| unreachable(base, error))?,
+        base,
+        limit,
+    )
+    .await
+}
+
 /// The longest `Prefer: wait` (30 s) and time for a slow answer after it.
 const CALL_TIMEOUT: Duration = Duration::from_secs(40);
-/// Three missed heartbeat comments of the event stream (15 s each).
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(45);
+const USER_AGENT: &str = concat!("orderly/", env!("CARGO_PKG_VERSION"));
 
 /// Speaks to one Orderly with one key.
 #[derive(Clone)]
 pub(crate) struct Client {
-    http: reqwest::Client,
+    transport: Transport,
     urls: Urls,
     key: String,
 }
@@ -52,18 +77,6 @@ pub(crate) struct Call<'a> {
     idempotency_key: Option<&'a str>,
     wait_seconds: Option<u32>,
     expected_version: Option<u64>,
-}
-
-/// What came back, whatever its status.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    /// The server had this command already.
-    pub(crate) replayed: bool,
-    /// Where to ask on, with the receipt.
-    pub(crate) location: Option<String>,
-    pub(crate) retry_after: Option<Duration>,
-    pub(crate) body: Value,
 }
 
 impl<'a> Call<'a> {
@@ -128,13 +141,13 @@ impl<'a> Call<'a> {
 
 impl Client {
     pub(crate) fn new(urls: Urls, key: String) -> Result<Self, ClientError> {
-        let http = reqwest::Client::builder()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .read_timeout(SILENCE_TIMEOUT)
-            .user_agent(concat!("orderly/", env!("CARGO_PKG_VERSION")))
-            .build()
-            .map_err(ClientError::Unreachable)?;
-        Ok(Self { http, urls, key })
+        let tls = [&urls.ingress, &urls.dashboard].map(|url| url.scheme() == "https");
+        let transport = Transport::new(tls.contains(&true)).map_err(ClientError::Authorities)?;
+        Ok(Self {
+            transport,
+            urls,
+            key,
+        })
     }
 
     /// Asks once.
@@ -144,14 +157,8 @@ impl Client {
         } else {
             &self.urls.dashboard
         };
-        let url = base
-            .join(call.path)
-            .map_err(|_| ClientError::Path(call.path.to_owned()))?;
         let mut request = self
-            .http
-            .request(call.method.clone(), url)
-            .timeout(CALL_TIMEOUT)
-            .bearer_auth(&self.key)
+            .request(call.method.clone(), base, call.path)
             .header(header::ACCEPT, "application/json");
         if let Some(key) = call.idempotency_key {
             request = request.header("Idempotency-Key", key);
@@ -162,10 +169,20 @@ impl Client {
         if let Some(version) = call.expected_version {
             request = request.header(header::IF_MATCH, format!("\"v{version}\""));
         }
-        if let Some(body) = call.body {
-            request = request.json(body);
-        }
-        Answer::read(request.send().await.map_err(ClientError::Unreachable)?).await
+        let body = match call.body {
+            Some(body) => {
+                request = request.header(header::CONTENT_TYPE, "application/json");
+                Body::from(body.to_string())
+            }
+            None => Body::empty(),
+        };
+        // What cannot stand in a request line or a header came from an argument.
+        let request = request
+            .body(body)
+            .map_err(|_| ClientError::Argument(call.path.to_owned()))?;
+        let response = self.transport.send(request, CALL_TIMEOUT).await;
+        let response = response.map_err(|error| unreachable(base, error))?;
+        Answer::read(response, base, CALL_TIMEOUT).await
     }
 
     /// Asks again while the server is away or asks for patience, for as long as `patience`, if asking twice is safe.
@@ -201,82 +218,52 @@ impl Client {
         Ok(self.send(call).await?.success()?.body)
     }
 
-    /// Opens the live stream of status events, from now on.
-    pub(crate) async fn events(&self) -> Result<EventReader, ClientError> {
-        let url = self
-            .urls
-            .dashboard
-            .join("/v1/events")
-            .expect("a constant path fits every base");
-        let request = self
-            .http
-            .get(url)
-            .bearer_auth(&self.key)
+    /// Opens the stream of status events: `query` says which and from where, `last_event_id` wins over it.
+    async fn events(
+        &self,
+        query: &str,
+        last_event_id: Option<&str>,
+    ) -> Result<EventReader, ClientError> {
+        let base = &self.urls.dashboard;
+        let path = format!("/v1/events{query}");
+        let mut request = self
+            .request(Method::GET, base, &path)
             .header(header::ACCEPT, "text/event-stream");
-        let response = request.send().await.map_err(ClientError::Unreachable)?;
-        if response.status().is_success() {
-            return Ok(EventReader::new(response));
+        if let Some(id) = last_event_id {
+            request = request.header("Last-Event-ID", id);
         }
-        Answer::read(response)
+        let request = request
+            .body(Body::empty())
+            .map_err(|_| ClientError::Argument(path.clone()))?;
+        let response = self.transport.send(request, CALL_TIMEOUT).await;
+        let response = response.map_err(|error| unreachable(base, error))?;
+        if response.status().is_success() {
+            return Ok(EventReader::new(response.into_body(), base.clone()));
+        }
+        Answer::read(response, base, CALL_TIMEOUT)
             .await?
             .success()
             .and(Err(ClientError::Unreadable))
     }
-}
 
-impl Answer {
-    async fn read(response: reqwest::Response) -> Result<Self, ClientError> {
-        let status = response.status().as_u16();
-        let text = |name: &str| {
-            response
-                .headers()
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .map(str::to_owned)
-        };
-        let replayed = text("Idempotent-Replayed").is_some_and(|value| value == "true");
-        let location = text("Location");
-        let retry_after = text("Retry-After")
-            .and_then(|value| value.parse().ok())
-            .map(Duration::from_secs);
-        let bytes = response.bytes().await.map_err(ClientError::Unreachable)?;
-        let body = if bytes.is_empty() {
-            Value::Null
-        } else {
-            json(&bytes, status)?
-        };
-        Ok(Self {
-            status,
-            replayed,
-            location,
-            retry_after,
-            body,
-        })
-    }
-
-    /// 429 and the statuses of a server, or of a proxy before it, that cannot answer now.
-    fn asks_for_patience(&self) -> bool {
-        matches!(self.status, 429 | 502 | 503 | 504)
-    }
-
-    /// The answer, if its status says success.
-    pub(crate) fn success(self) -> Result<Self, ClientError> {
-        if (200..300).contains(&self.status) {
-            return Ok(self);
-        }
-        Err(ClientError::Refused(Refusal::of(self.status, &self.body)))
-    }
-
-    pub(crate) fn text(&self, pointer: &str) -> Option<&str> {
-        self.body.pointer(pointer).and_then(Value::as_str)
+    /// A request with what every request has.
+    fn request(&self, method: Method, base: &Url, path: &str) -> request::Builder {
+        Request::builder()
+            .method(method)
+            .uri(uri(base, path))
+            .header(header::AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(header::USER_AGENT, USER_AGENT)
     }
 }
 
-/// An error page of something in between is not JSON; its status is still worth telling.
-fn json(bytes: &[u8], status: u16) -> Result<Value, ClientError> {
-    match serde_json::from_slice(bytes) {
-        Ok(value) => Ok(value),
-        Err(_) if status >= 400 => Ok(Value::Null),
-        Err(_) => Err(ClientError::Unreadable),
+/// `path` stands behind the path of `base`, which a proxy may have given it.
+fn uri(base: &Url, path: &str) -> String {
+    format!("{}{path}", base.as_str().trim_end_matches('/'))
+}
+
+fn unreachable(base: &Url, error: transport::TransportError) -> ClientError {
+    ClientError::Unreachable {
+        url: base.to_string(),
+        source: error,
     }
 }

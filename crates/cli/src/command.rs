@@ -1,6 +1,12 @@
 //! One file per operator command: its flags, what it asks of the server or database, what it prints.
 
 pub(crate) mod commands;
+pub(crate) mod completions;
+pub(crate) mod events;
+mod filter;
+mod follow;
+pub(crate) mod healthcheck;
+mod history;
 pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod orders;

@@ -262,7 +262,7 @@ fn start_roles(
 }
 
 fn client(url: &str, key: &str) -> anyhow::Result<Client> {
-    let base: reqwest::Url = url.parse().context("the listener's own URL")?;
+    let base: url::Url = url.parse().context("the listener's own URL")?;
     Ok(Client::new(
         Urls {
             ingress: base.clone(),

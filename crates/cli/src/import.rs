@@ -21,16 +21,23 @@ use crate::{
     client::ClientFlags,
     exit::Exit,
     lifecycle::Signals,
-    output::{Format, thousands},
+    output::{self, Format, thousands},
 };
 use plan::Plan;
 use run::Speed;
 
+pub(crate) use retail::RetailError;
 pub(crate) use seed::seed_stock;
 
 /// Replay a file of real orders
 #[derive(Debug, clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    before_help = "\
+Examples:
+  orderly import retail online-retail-2010-12.csv --seed-stock 100"
+)]
 pub(crate) struct ImportArgs {
     #[command(subcommand)]
     source: Source,
@@ -85,7 +92,7 @@ pub(crate) async fn run(args: ImportArgs, format: Format) -> anyhow::Result<Exit
         seed::run(&client, &plan, percent, &token).await?;
     }
     let report = run::run(&client, &plan, args.speed, args.concurrency.into(), &token).await?;
-    format.record(&report, || report.table())?;
+    output::unless_closed(format.record(&report, || report.table()))?;
     Ok(report.exit())
 }
 

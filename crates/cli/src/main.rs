@@ -55,9 +55,11 @@ const BLOCKING_LIMIT: Duration = Duration::from_secs(1);
 async fn run(
     Args {
         output: format,
+        config: file,
         command,
     }: Args,
 ) -> anyhow::Result<Exit> {
+    config::name_file(file);
     match command {
         Command::Dev(args) => Box::pin(dev::run(args)).await,
         Command::Ingress(args) => role::ingress::run(args).await,
@@ -71,9 +73,12 @@ async fn run(
         Command::Orders(args) => command::orders::run(args, format).await,
         Command::Commands(args) => command::commands::run(args, format).await,
         Command::Stock(args) => command::stock::run(args, format).await,
+        Command::Events(args) => Box::pin(command::events::run(args, format)).await,
         Command::Import(args) => import::run(args, format).await,
         Command::Verify(args) => verify::run(args, format).await,
         Command::Race(args) => command::race::run(args, format).await,
+        Command::Healthcheck(args) => command::healthcheck::run(args).await,
+        Command::Completions(args) => command::completions::run(&args),
     }
 }
 

@@ -4,6 +4,12 @@
 
 use std::io::{self, IsTerminal, Write};
 
+mod money;
+mod stream;
+
+pub(crate) use money::amount;
+pub(crate) use stream::RowStream;
+
 use comfy_table::{Cell, CellAlignment, Table, presets};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,7 +40,7 @@ impl Format {
         }
     }
 
-    /// Prints many things of one kind.
+    /// Prints all things of one kind.
     pub(crate) fn rows<T: Serialize, const N: usize>(
         self,
         rows: &[T],
@@ -120,6 +126,21 @@ pub(crate) fn line(text: &str) -> io::Result<()> {
     writeln!(io::stdout().lock(), "{text}")
 }
 
+/// Writes to stdout what will go on.
+fn unfinished(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    write!(stdout, "{text}")?;
+    stdout.flush()
+}
+
+/// Whoever read has read enough (`orderly … | head`); what the command found is still told by its exit code.
+pub(crate) fn unless_closed(printed: io::Result<()>) -> io::Result<()> {
+    match printed {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// Whether the reader of stdout has gone.
 pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
     let io = error
@@ -131,6 +152,19 @@ pub(crate) fn is_broken_pipe(error: &anyhow::Error) -> bool {
 /// Tells of an error on stderr, with its causes, once.
 pub(crate) fn complain(error: &anyhow::Error) {
     eprintln!("orderly: {error:#}");
+}
+
+/// Asks a person at a terminal; without one, or without a clear yes, the answer is no.
+pub(crate) fn confirm(question: &str) -> io::Result<bool> {
+    eprint!("{question} [y/N] ");
+    let mut answer = String::new();
+    io::stdin().read_line(&mut answer)?;
+    Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
+}
+
+/// Whether somebody is there to be asked.
+pub(crate) fn can_ask() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
 }
 
 /// Emphasis on a terminal, plain elsewhere.
@@ -148,9 +182,13 @@ pub(crate) fn red(text: &str) -> String {
     styled(text, "31")
 }
 
+/// Whether what goes to `stream` may have colour (<https://no-color.org>).
+pub(crate) fn has_colour(stream: &impl IsTerminal) -> bool {
+    stream.is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
+}
+
 fn styled(text: &str, code: &str) -> String {
-    // <https://no-color.org>
-    if io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none() {
+    if has_colour(&io::stdout()) {
         format!("\u{1b}[{code}m{text}\u{1b}[0m")
     } else {
         text.to_owned()

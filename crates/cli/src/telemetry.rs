@@ -10,6 +10,8 @@ use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
 
 mod json;
 
+use crate::output;
+
 /// Seconds, from the fastest confirm that was measured to the slowest answer that anybody waits for.
 const SECONDS_BUCKETS: [f64; 16] = [
     0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
@@ -59,7 +61,7 @@ pub(crate) fn log(format: LogFormat, filter: EnvFilter) -> anyhow::Result<()> {
     let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let set = match format {
         LogFormat::Text => lines
-            .with_ansi(std::io::stderr().is_terminal())
+            .with_ansi(output::has_colour(&std::io::stderr()))
             .finish()
             .try_init(),
         LogFormat::Json => lines

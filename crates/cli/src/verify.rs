@@ -87,7 +87,7 @@ pub(crate) async fn run(args: VerifyArgs, format: Format) -> anyhow::Result<Exit
     );
     let store = database::open(&settings.finish(|| url)?, "orderly verify").await?;
     let report = verify(&store).await?;
-    report.print(format)?;
+    output::unless_closed(report.print(format))?;
     Ok(if report.differences.is_empty() {
         Exit::Ok
     } else {

@@ -25,6 +25,7 @@ pub use state::DashboardState;
 /// The routes of this role. Probes and what holds for every listener are crate http's.
 pub fn router(state: DashboardState) -> Router {
     Router::new()
+        .route("/v1/orders", get(orders::list::handle))
         .route("/v1/orders/{order_id}", get(orders::show::handle))
         .route("/v1/orders/{order_id}/events", get(orders::events::handle))
         .route("/v1/stock", get(stock::list::handle))

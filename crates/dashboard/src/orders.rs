@@ -1,6 +1,7 @@
-//! Reads of one order.
+//! Reads of orders.
 
 pub(crate) mod events;
+pub(crate) mod list;
 pub(crate) mod show;
 
 use orderly_domain::OrderId;

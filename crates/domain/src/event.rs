@@ -134,6 +134,28 @@ pub enum Event {
 }
 
 impl Event {
+    /// Every name, in the order in which an order can meet them.
+    pub const NAMES: [&str; 18] = [
+        "placed",
+        "amended",
+        "address_set",
+        "annotated",
+        "held",
+        "released",
+        "payment_requested",
+        "payment_waived",
+        "payment_authorized",
+        "payment_captured",
+        "payment_declined",
+        "shipped",
+        "delivered",
+        "cancelled",
+        "refund_requested",
+        "refund_completed",
+        "refund_failed",
+        "returned",
+    ];
+
     /// Its name: `placed`, `payment_requested` … The type on the wire is built around it.
     #[must_use]
     pub fn name(&self) -> &'static str {

@@ -1,22 +1,33 @@
 //! Why a call gave no result, and what a person needs to know of it.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde_json::Value;
 
+use super::transport::TransportError;
 use crate::exit::Exit;
 
 /// A call that did not do what was asked.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum ClientError {
-    #[error("cannot reach the server")]
-    Unreachable(#[source] reqwest::Error),
+    #[error("cannot reach {url}")]
+    Unreachable {
+        /// The server, as it was named.
+        url: String,
+        source: TransportError,
+    },
+    #[error("read the certificate authorities of this system")]
+    Authorities(#[source] io::Error),
     #[error("{0}")]
     Refused(Refusal),
+    #[error("the server is at {location} now; name that one")]
+    Moved { location: String },
     #[error("the answer is not Orderly's")]
     Unreadable,
-    #[error("{0:?} is not a path")]
-    Path(String),
+    #[error("the server ended the stream")]
+    Ended,
+    #[error("{0:?} cannot stand in a request")]
+    Argument(String),
 }
 
 /// A problem as the server told it.
@@ -31,22 +42,36 @@ pub(crate) struct Refusal {
 impl ClientError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
-            Self::Unreachable(_) => Exit::Unavailable,
-            Self::Unreadable => Exit::Failed,
-            Self::Path(_) => Exit::Usage,
-            Self::Refused(refusal) => match refusal.status {
-                401 | 403 => Exit::Authentication,
-                404 | 410 => Exit::NotFound,
-                409 | 412 | 422 => Exit::Conflict,
-                429 | 502 | 503 | 504 => Exit::Unavailable,
-                _ => Exit::Failed,
-            },
+            Self::Unreachable { source, .. } if !source.is_passing() => Exit::Failed,
+            Self::Unreachable { .. } | Self::Ended => Exit::Unavailable,
+            Self::Authorities(_) | Self::Moved { .. } | Self::Unreadable => Exit::Failed,
+            Self::Argument(_) => Exit::Usage,
+            Self::Refused(refusal) => refusal.exit(),
         }
     }
 
     /// Whether the same call may succeed a little later.
     pub(crate) fn is_passing(&self) -> bool {
-        matches!(self, Self::Unreachable(error) if !error.is_builder())
+        match self {
+            Self::Unreachable { source, .. } => source.is_passing(),
+            Self::Refused(refusal) => refusal.exit() == Exit::Unavailable,
+            Self::Ended => true,
+            _ => false,
+        }
+    }
+}
+
+impl Refusal {
+    fn exit(&self) -> Exit {
+        match (self.status, self.code.as_str()) {
+            // What was typed cannot be meant, whatever the state of things.
+            (400, _) | (422, "invalid_command" | "invalid_stock_write") => Exit::Usage,
+            (401 | 403, _) => Exit::Authentication,
+            (404 | 410, _) => Exit::NotFound,
+            (409 | 412 | 422, _) => Exit::Conflict,
+            (429 | 502 | 503 | 504, _) => Exit::Unavailable,
+            _ => Exit::Failed,
+        }
     }
 }
 
@@ -68,13 +93,16 @@ impl Refusal {
             .and_then(Value::as_array)
             .map(Vec::as_slice)
             .unwrap_or_default();
+        let detail = text(rejection, "detail");
+        // A rejection of the whole command has one fault, which says the same again.
         let errors = errors
             .iter()
+            .filter(|error| text(error, "detail") != detail)
             .map(|error| format!("{}: {}", text(error, "pointer"), text(error, "detail")));
         Self {
             status,
             code: text(rejection, "code"),
-            detail: text(rejection, "detail"),
+            detail: detail.clone(),
             errors: errors.collect(),
         }
     }

@@ -1,32 +1,39 @@
 //! Reads the event stream (text/event-stream, WHATWG HTML section 9.2). Owns the line form; knows nothing of orders.
 
-use bytes::{Bytes, BytesMut};
+use std::time::Duration;
 
-use super::ClientError;
+use axum::body::{Body, BodyDataStream, Bytes};
+use bytes::BytesMut;
+use futures_util::StreamExt;
+use url::Url;
+
+use super::{ClientError, transport::within, unreachable};
 
 /// An event is at most a command's worth of JSON; a line far beyond that is not our server's.
 const LONGEST_LINE_BYTES: usize = 4 << 20;
+/// Three missed heartbeat comments (15 s each): the connection is dead, whatever TCP believes.
+const SILENCE_LIMIT: Duration = Duration::from_secs(45);
 
 /// One event of the stream.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct ServerEvent {
     /// Name of the event; empty means `message`.
     pub(crate) name: String,
-    /// Position in the stream, to resume from.
-    pub(crate) id: String,
     pub(crate) data: String,
 }
 
 /// An open stream.
 pub(crate) struct EventReader {
-    response: reqwest::Response,
+    body: BodyDataStream,
+    base: Url,
     lines: Lines,
 }
 
 impl EventReader {
-    pub(crate) fn new(response: reqwest::Response) -> Self {
+    pub(crate) fn new(body: Body, base: Url) -> Self {
         Self {
-            response,
+            body: body.into_data_stream(),
+            base,
             lines: Lines::default(),
         }
     }
@@ -40,16 +47,18 @@ impl EventReader {
             if self.lines.unread.len() > LONGEST_LINE_BYTES {
                 return Err(ClientError::Unreadable);
             }
-            match self
-                .response
-                .chunk()
-                .await
-                .map_err(ClientError::Unreachable)?
-            {
-                Some(chunk) => self.lines.push(&chunk),
-                None => return Ok(None),
+            let read = async { self.body.next().await.transpose() };
+            match within(SILENCE_LIMIT, read).await {
+                Ok(Some(chunk)) => self.lines.push(&chunk),
+                Ok(None) => return Ok(None),
+                Err(error) => return Err(unreachable(&self.base, error)),
             }
         }
+    }
+
+    /// Where the stream goes on after what was read: the last id that came, with an event or without one.
+    pub(crate) fn last_event_id(&self) -> Option<&str> {
+        self.lines.last_event_id.as_deref()
     }
 }
 
@@ -58,6 +67,7 @@ impl EventReader {
 struct Lines {
     unread: BytesMut,
     event: ServerEvent,
+    last_event_id: Option<String>,
 }
 
 impl Lines {
@@ -85,7 +95,7 @@ impl Lines {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match name {
             "event" => value.clone_into(&mut self.event.name),
-            "id" => value.clone_into(&mut self.event.id),
+            "id" => self.last_event_id = Some(value.to_owned()),
             "data" => {
                 if !self.event.data.is_empty() {
                     self.event.data.push('\n');
@@ -114,10 +124,20 @@ mod tests {
             }
             let expected = ServerEvent {
                 name: "order.placed.v1".into(),
-                id: "7.2".into(),
                 data: "{\"a\":\n1}".into(),
             };
             assert_eq!(events, [expected], "pieces of {size}");
+            assert_eq!(lines.last_event_id.as_deref(), Some("7.2"));
         }
+    }
+
+    #[test]
+    fn an_id_without_an_event_moves_the_place() {
+        let mut lines = Lines::default();
+        lines.push(&Bytes::from_static(
+            b"retry: 2000\nid: 7.1\n\n: heartbeat\nid: 9.0\n\n",
+        ));
+        assert_eq!(lines.event(), None);
+        assert_eq!(lines.last_event_id.as_deref(), Some("9.0"));
     }
 }

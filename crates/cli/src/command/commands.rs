@@ -1,24 +1,29 @@
 //! `orderly commands`: send one command, or see what became of one.
 
-use std::{
-    io::{self, Read},
-    time::Duration,
-};
+use std::{io, time::Duration};
 
 use anyhow::Context;
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
+use super::filter;
 use crate::{
-    client::{Call, ClientFlags},
-    exit::Exit,
+    client::{Call, ClientFlags, segment},
+    exit::{Exit, UsageError},
     output::{self, Format, plain},
 };
 
 /// Send commands and see what became of them
 #[derive(Debug, clap::Args)]
-#[command(subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    subcommand_required = true,
+    arg_required_else_help = true,
+    before_help = "\
+Examples:
+  orderly commands send $ORDER pay --data '{\"method\":\"card\"}'
+  orderly commands show 5d0c2d5e-6f1a-5b7c-8d9e-0f1a2b3c4d5e"
+)]
 pub(crate) struct CommandsArgs {
     #[command(subcommand)]
     action: CommandsAction,
@@ -32,7 +37,8 @@ enum CommandsAction {
 
 /// Send one command to an order and wait for its outcome
 ///
-/// Exits with 6 if the command was rejected.
+/// Exits with 6 if the command was rejected, and with 3 if it was accepted and had no outcome when the wait ended: the same
+/// command under the same key asks on.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
@@ -41,6 +47,8 @@ Examples:
   orderly commands send $ORDER pay --data '{\"method\":\"card\"}'
   orderly commands send $ORDER cancel --data @cancel.json --if-version 3")]
 struct SendArgs {
+    /// Id of the order
+    #[arg(value_parser = filter::order_id)]
     order_id: Uuid,
     /// place, amend, set_address, annotate, hold, release, pay, ship, deliver, cancel, refund, return
     #[arg(value_name = "TYPE")]
@@ -54,8 +62,8 @@ struct SendArgs {
     /// Only if the order is at this version
     #[arg(long, value_name = "VERSION")]
     if_version: Option<u64>,
-    /// Seconds to wait for the outcome
-    #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=30))]
+    /// Seconds to wait for the outcome; 0 does not wait
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=30))]
     wait: u32,
     #[command(flatten)]
     connection: ClientFlags,
@@ -66,7 +74,7 @@ struct SendArgs {
 #[command(before_help = "\
 Examples:
   orderly commands show 5d0c2d5e-6f1a-5b7c-8d9e-0f1a2b3c4d5e
-  orderly commands show '/v1/commands/5d0c…?receipt=…'      the Location of an answer, also while it is queued")]
+  orderly commands show '/v1/commands/5d0c…?receipt=…'   as an answer gave it; also while it is queued")]
 struct ShowArgs {
     /// Its id, or the Location that its answer gave
     command: String,
@@ -85,8 +93,8 @@ pub(crate) async fn run(args: CommandsArgs, format: Format) -> anyhow::Result<Ex
 }
 
 async fn send(args: SendArgs, format: Format) -> anyhow::Result<Exit> {
-    let client = args.connection.client()?;
     let data = data(&args.data)?;
+    let client = args.connection.client()?;
     let key = args.key.unwrap_or_else(|| Uuid::now_v7().to_string());
     let place = args.action == "place";
     let (path, body) = if place {
@@ -113,10 +121,22 @@ async fn send(args: SendArgs, format: Format) -> anyhow::Result<Exit> {
     if answer.replayed {
         eprintln!("this command was sent before; nothing was done again");
     }
-    if let (202, Some(location)) = (answer.status, &answer.location) {
-        eprintln!("accepted and not decided yet; ask on with: orderly commands show '{location}'");
+    print(&answer.body, format)?;
+    if answer.status != 202 {
+        return Ok(decided(&answer.body));
     }
-    print(&answer.body, format)
+    let status = answer.text("/status").unwrap_or("queued");
+    match &answer.location {
+        Some(location) => {
+            eprintln!("accepted, {status}; ask on with: orderly commands show '{location}'");
+        }
+        None => eprintln!("accepted, {status}"),
+    }
+    Ok(if args.wait == 0 {
+        Exit::Ok
+    } else {
+        Exit::Partly
+    })
 }
 
 async fn show(args: ShowArgs, format: Format) -> anyhow::Result<Exit> {
@@ -124,13 +144,22 @@ async fn show(args: ShowArgs, format: Format) -> anyhow::Result<Exit> {
     let path = if args.command.starts_with("/v1/commands/") {
         args.command
     } else {
-        format!("/v1/commands/{}", args.command)
+        format!("/v1/commands/{}", segment(&args.command))
     };
-    print(&client.fetch(&Call::get(&path)).await?, format)
+    print(&client.fetch(&Call::get(&path)).await?, format)?;
+    Ok(Exit::Ok)
 }
 
-fn print(command: &Value, format: Format) -> anyhow::Result<Exit> {
-    format.record(command, || {
+/// A replay answers with what became of the command before.
+fn decided(command: &Value) -> Exit {
+    match command.get("status").and_then(Value::as_str) {
+        Some("rejected" | "discarded") => Exit::Conflict,
+        _ => Exit::Ok,
+    }
+}
+
+fn print(command: &Value, format: Format) -> std::io::Result<()> {
+    let printed = format.record(command, || {
         let text = |pointer: &str| command.pointer(pointer).map(plain).unwrap_or_default();
         let fields = [
             ("command", "/command_id"),
@@ -147,28 +176,21 @@ fn print(command: &Value, format: Format) -> anyhow::Result<Exit> {
             .into_iter()
             .map(|(name, pointer)| (name, text(pointer)));
         output::facts(present.filter(|(_, value)| !value.is_empty()))
-    })?;
-    let status = command.get("status").and_then(Value::as_str);
-    Ok(if matches!(status, Some("rejected" | "discarded")) {
-        Exit::Conflict
-    } else {
-        Exit::Ok
-    })
+    });
+    output::unless_closed(printed)
 }
 
 fn data(text: &str) -> anyhow::Result<Value> {
+    let unreadable = |from: &str, error: io::Error| {
+        UsageError(format!("the data cannot be read from {from}: {error}"))
+    };
     let text = match text.strip_prefix('@') {
         _ if text == "-" => {
-            let mut read = String::new();
-            io::stdin()
-                .read_to_string(&mut read)
-                .context("read the data from stdin")?;
-            read
+            io::read_to_string(io::stdin()).map_err(|error| unreadable("stdin", error))?
         }
-        Some(file) => {
-            std::fs::read_to_string(file).with_context(|| format!("read the data from {file}"))?
-        }
+        Some(file) => std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
         None => text.to_owned(),
     };
-    serde_json::from_str(&text).context("the data is not JSON")
+    let read = serde_json::from_str(&text);
+    Ok(read.map_err(|error| UsageError(format!("the data is not JSON: {error}")))?)
 }

@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::{
     config::{Settings, parse},
     database,
-    exit::Exit,
+    exit::{Exit, UsageError},
     output::{self, Format},
 };
 
@@ -27,7 +27,7 @@ use crate::{
 Examples:
   orderly keys create --name webshop --scopes commands:write,orders:read
   orderly keys list
-  orderly keys revoke 4hJ2kQ9x"
+  orderly keys revoke 4hJ2kQ9xT0aB"
 )]
 pub(crate) struct KeysArgs {
     #[command(subcommand)]
@@ -39,31 +39,69 @@ pub(crate) struct KeysArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum KeysAction {
-    /// Create a key and print it; it is shown this once
     Create(CreateArgs),
-    /// List all keys, revoked ones too
-    List,
-    /// Revoke a key; no process accepts it after 10 s
-    Revoke {
-        /// The part of the key after its environment
-        key_id: String,
-    },
+    List(ListArgs),
+    Revoke(RevokeArgs),
 }
 
+/// Create a key and print it; it is shown this once
 #[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly keys create --name webshop --scopes commands:write,orders:read
+  export ORDERLY_API_KEY=$(orderly keys create --name me --scopes all)")]
 struct CreateArgs {
     /// What people will call it
-    #[arg(long)]
+    #[arg(long, value_parser = name)]
     name: String,
-    /// What it may do, or all
+    /// What it may do, or all: commands:write, orders:read, events:read, stock:write, payments:write, ops:read, ops:write,
+    /// keys:admin
     #[arg(long, value_name = "SCOPE,…", value_delimiter = ',', required = true, value_parser = scopes)]
     scopes: Vec<Scopes>,
-    /// Whose key it is: keys of one producer share their idempotency keys [default: a new producer]
+    /// Producer that the key is for: keys of one producer share their idempotency keys [default: a new one]
     #[arg(long, value_name = "UUID")]
     producer: Option<Uuid>,
     /// Environment, part of the key's text
     #[arg(long, default_value = "live")]
     env: String,
+}
+
+/// List all keys, revoked ones too
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly keys list
+  orderly keys list -o json | jq '.[] | select(.revoked_at == null) | .name'")]
+struct ListArgs {}
+
+/// Revoke a key for good; no process accepts it after 10 s
+///
+/// Asks first. Without a terminal to ask at, it needs --yes.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly keys revoke 4hJ2kQ9xT0aB
+  orderly keys revoke 4hJ2kQ9xT0aB --yes")]
+struct RevokeArgs {
+    /// Id of the key, the part after its environment: ord_live_4hJ2kQ9xT0aB_…
+    key_id: String,
+    /// Do not ask
+    #[arg(long)]
+    yes: bool,
+}
+
+/// As many as the HTTP API takes.
+const NAME_CHARS: usize = 100;
+
+fn name(text: &str) -> Result<String, String> {
+    let fits = (1..=NAME_CHARS).contains(&text.chars().count());
+    if fits && !text.chars().any(char::is_control) {
+        Ok(text.to_owned())
+    } else {
+        Err(format!(
+            "1 to {NAME_CHARS} characters, none of them a control character"
+        ))
+    }
 }
 
 /// One scope or all of them.
@@ -90,8 +128,8 @@ pub(crate) async fn run(args: KeysArgs, format: Format) -> anyhow::Result<Exit> 
     let store = database::open(&settings.finish(|| url)?, "orderly keys").await?;
     match args.action {
         KeysAction::Create(args) => create(&store, args, format).await,
-        KeysAction::List => list(&store, format).await,
-        KeysAction::Revoke { key_id } => revoke(&store, &key_id).await,
+        KeysAction::List(ListArgs {}) => list(&store, format).await,
+        KeysAction::Revoke(args) => revoke(&store, &args).await,
     }
 }
 
@@ -112,7 +150,7 @@ pub(crate) async fn mint(
     producer: Uuid,
     mut scopes: Vec<Scope>,
 ) -> anyhow::Result<MintedKey> {
-    let key = api_key::generate(env)?;
+    let key = api_key::generate(env).map_err(|error| UsageError(error.to_string()))?;
     scopes.sort_unstable();
     scopes.dedup();
     let names = scopes.iter().map(|scope| scope.as_str()).collect();
@@ -193,11 +231,26 @@ async fn list(store: &Store, format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn revoke(store: &Store, key_id: &str) -> anyhow::Result<Exit> {
-    if store.revoke_key(key_id).await.context("revoke the key")? {
-        eprintln!("key {key_id} is revoked; every process refuses it within 10 s");
-        return Ok(Exit::Ok);
+async fn revoke(store: &Store, RevokeArgs { key_id, yes }: &RevokeArgs) -> anyhow::Result<Exit> {
+    let key = store.live_key(key_id).await.context("read the key")?;
+    let Some(key) = key else {
+        output::complain(&anyhow!("there is no live key {key_id}"));
+        return Ok(Exit::NotFound);
+    };
+    let question = format!("Revoke key {key_id} ({}) for good?", key.name);
+    if !yes && !output::can_ask() {
+        let problem = format!("revoking key {key_id} ({}) needs --yes", key.name);
+        return Err(UsageError(problem).into());
     }
-    output::complain(&anyhow!("there is no live key {key_id}"));
-    Ok(Exit::NotFound)
+    if !yes && !output::confirm(&question)? {
+        eprintln!("nothing was done");
+        return Ok(Exit::Failed);
+    }
+    // Somebody may have been faster; it is revoked all the same.
+    store.revoke_key(key_id).await.context("revoke the key")?;
+    eprintln!(
+        "key {key_id} ({}) is revoked; every process refuses it within 10 s",
+        key.name
+    );
+    Ok(Exit::Ok)
 }

@@ -12,7 +12,9 @@ use crate::{
 ///
 /// Safe to run at any time and from several places at once.
 #[derive(Debug, clap::Args)]
-#[command(before_help = "Example:\n  orderly migrate --database-url postgres://orderly@db/orderly")]
+#[command(before_help = "\
+Example:
+  orderly migrate --database-url postgres://orderly@db/orderly")]
 pub(crate) struct MigrateArgs {
     /// Database [env: ORDERLY_DATABASE_URL]
     #[arg(long, value_name = "URL")]

@@ -13,6 +13,7 @@ use orderly_checker::{
     race::{self, Options, Report, Target},
 };
 use tokio_util::sync::CancellationToken;
+use url::Url;
 use uuid::Uuid;
 
 use crate::{
@@ -119,7 +120,7 @@ pub(crate) async fn run(args: RaceArgs, format: Format) -> anyhow::Result<Exit> 
 }
 
 fn finish(report: &Report, format: Format) -> anyhow::Result<Exit> {
-    format.record(report, || report.screen())?;
+    output::unless_closed(format.record(report, || report.screen()))?;
     Ok(if report.orderly_is_clean {
         Exit::Ok
     } else {
@@ -141,11 +142,11 @@ fn named(args: &RaceArgs) -> anyhow::Result<Option<Target>> {
         return Ok(None);
     }
     let mut settings = Settings::for_command();
-    let url = settings.required(args.url.as_ref(), "ORDERLY_URL", parse::http_url);
+    let url = settings.required(args.url.as_ref(), "ORDERLY_URL", plain_http_url);
     let dashboard = settings.optional(
         args.dashboard_url.as_ref(),
         "ORDERLY_DASHBOARD_URL",
-        parse::http_url,
+        plain_http_url,
     );
     let key = settings.required(args.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
         development_key(text, args.yes)
@@ -168,6 +169,15 @@ fn named(args: &RaceArgs) -> anyhow::Result<Option<Target>> {
 }
 
 const NAMED: &str = "the settings name an Orderly, but not all that a race needs of it (--private races on servers of its own)";
+
+/// The clients of a race have no TLS: it takes place beside the listener, not through a proxy.
+fn plain_http_url(text: &str) -> Result<Url, String> {
+    let url = parse::http_url(text)?;
+    if url.scheme() == "https" {
+        return Err("is https, which a race does not speak; name the listener itself".to_owned());
+    }
+    Ok(url)
+}
 
 /// What is placed in Orderly stays there: not into a system that matters, by a variable that was set for something else.
 fn development_key(text: &str, any: bool) -> Result<String, String> {

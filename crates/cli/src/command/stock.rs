@@ -8,7 +8,7 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::{
-    client::{Answer, Call, Client, ClientFlags},
+    client::{Answer, Call, Client, ClientFlags, segment},
     exit::Exit,
     output::{Format, plain},
 };
@@ -20,6 +20,7 @@ use crate::{
     arg_required_else_help = true,
     before_help = "\
 Examples:
+  orderly stock show
   orderly stock show MUG-RED LAMP9
   orderly stock set MUG-RED 120
   orderly stock adjust MUG-RED -3 --key stocktaking-7/MUG-RED"
@@ -27,60 +28,96 @@ Examples:
 pub(crate) struct StockArgs {
     #[command(subcommand)]
     action: StockAction,
-    #[command(flatten)]
-    connection: ClientFlags,
 }
 
 #[derive(Debug, clap::Subcommand)]
 enum StockAction {
-    /// Show SKUs
-    Show {
-        #[arg(required = true)]
-        skus: Vec<String>,
-    },
-    /// Say how many pieces are there
-    Set {
-        sku: String,
-        on_hand: i64,
-        /// Idempotency key [default: a new one]
-        #[arg(long)]
-        key: Option<String>,
-    },
-    /// Add pieces, or take some away
-    #[command(allow_negative_numbers = true)]
-    Adjust {
-        sku: String,
-        delta: i64,
-        /// Idempotency key: the same key again changes nothing [default: a new one]
-        #[arg(long)]
-        key: Option<String>,
-    },
+    Show(ShowArgs),
+    Set(SetArgs),
+    Adjust(AdjustArgs),
+}
+
+/// Show the stock of SKUs, or all stock
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly stock show
+  orderly stock show MUG-RED LAMP9 -o json")]
+struct ShowArgs {
+    /// SKUs to show; without one, all
+    skus: Vec<String>,
+    #[command(flatten)]
+    connection: ClientFlags,
+}
+
+/// Say how many pieces are there
+///
+/// Exits with 6 if orders hold more than that.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Example:
+  orderly stock set MUG-RED 120")]
+struct SetArgs {
+    /// SKU to set
+    sku: String,
+    /// Pieces in the house, those promised to orders included
+    #[arg(value_name = "PIECES")]
+    on_hand: i64,
+    /// Idempotency key: the same key again changes nothing [default: a new one]
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    connection: ClientFlags,
+}
+
+/// Add pieces, or take some away
+///
+/// Exits with 6 if orders hold more than would be left.
+#[derive(Debug, clap::Args)]
+#[command(
+    allow_negative_numbers = true,
+    before_help = "\
+Examples:
+  orderly stock adjust MUG-RED 24
+  orderly stock adjust MUG-RED -3 --key stocktaking-7/MUG-RED"
+)]
+struct AdjustArgs {
+    /// SKU to change
+    sku: String,
+    /// Pieces to add; with a minus sign, to take away
+    #[arg(value_name = "PIECES")]
+    delta: i64,
+    /// Idempotency key: the same key again changes nothing [default: a new one]
+    #[arg(long)]
+    key: Option<String>,
+    #[command(flatten)]
+    connection: ClientFlags,
 }
 
 /// As for commands.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 pub(crate) async fn run(args: StockArgs, format: Format) -> anyhow::Result<Exit> {
-    let client = args.connection.client()?;
     let rows = match args.action {
-        StockAction::Show { skus } => {
-            let mut rows = Vec::new();
-            for sku in skus {
-                let path = format!("/v1/stock/{sku}");
-                rows.push(client.fetch(&Call::get(&path)).await.with_context(|| sku)?);
+        StockAction::Show(args) => {
+            let client = args.connection.client()?;
+            if args.skus.is_empty() {
+                all(&client).await?
+            } else {
+                some(&client, &args.skus).await?
             }
-            rows
         }
-        StockAction::Set { sku, on_hand, key } => {
-            let (path, body) = (format!("/v1/stock/{sku}"), json!({ "on_hand": on_hand }));
-            vec![write(&client, Call::put(&path, &body), key).await?]
+        StockAction::Set(args) => {
+            let client = args.connection.client()?;
+            let body = json!({ "on_hand": args.on_hand });
+            let path = format!("/v1/stock/{}", segment(&args.sku));
+            vec![write(&client, Call::put(&path, &body), args.key).await?]
         }
-        StockAction::Adjust { sku, delta, key } => {
-            let (path, body) = (
-                format!("/v1/stock/{sku}/adjustments"),
-                json!({ "delta": delta }),
-            );
-            vec![write(&client, Call::post(&path, &body), key).await?]
+        StockAction::Adjust(args) => {
+            let client = args.connection.client()?;
+            let body = json!({ "delta": args.delta });
+            let path = format!("/v1/stock/{}/adjustments", segment(&args.sku));
+            vec![write(&client, Call::post(&path, &body), args.key).await?]
         }
     };
     format.rows(&rows, ["sku", "on hand", "reserved", "available"], |row| {
@@ -88,6 +125,29 @@ pub(crate) async fn run(args: StockArgs, format: Format) -> anyhow::Result<Exit>
             .map(|name| row.get(name).map(plain).unwrap_or_default())
     })?;
     Ok(Exit::Ok)
+}
+
+async fn some(client: &Client, skus: &[String]) -> anyhow::Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for sku in skus {
+        let path = format!("/v1/stock/{}", segment(sku));
+        rows.push(client.fetch(&Call::get(&path)).await?);
+    }
+    Ok(rows)
+}
+
+/// Every page.
+async fn all(client: &Client) -> anyhow::Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    let mut next = Some("/v1/stock?limit=1000".to_owned());
+    while let Some(path) = next {
+        let mut page = client.fetch(&Call::get(&path)).await?;
+        if let Some(Value::Array(read)) = page.get_mut("stock").map(Value::take) {
+            rows.extend(read);
+        }
+        next = page.get("next").and_then(Value::as_str).map(str::to_owned);
+    }
+    Ok(rows)
 }
 
 async fn write(client: &Client, call: Call<'_>, key: Option<String>) -> anyhow::Result<Value> {

@@ -16,7 +16,7 @@ use crate::{
     config::{Settings, parse},
     database,
     exit::Exit,
-    output::Format,
+    output::{self, Format},
 };
 
 /// Set up or inspect what Orderly needs on the broker
@@ -43,24 +43,47 @@ pub(crate) struct TopologyArgs {
 
 #[derive(Debug, clap::Subcommand)]
 enum TopologyAction {
-    /// Declare what is missing; on a new system also the first generation of shards
     Apply(ApplyArgs),
-    /// Say whether everything is there
-    Check,
-    /// Show the current generation and its queues
-    Show,
+    Check(CheckArgs),
+    Show(ShowArgs),
 }
 
+/// Say whether everything is there, without changing anything
+///
+/// Exits with 1 if something is missing.
 #[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Example:
+  orderly topology check && orderly topology show")]
+struct CheckArgs {}
+
+/// Show the current generation of shards and its queues
+///
+/// Exits with 1 if a queue is missing.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly topology show
+  orderly topology show -o json | jq 'map(.messages) | add'")]
+struct ShowArgs {}
+
+/// Declare what is missing; on a new system also the first generation of shards
+///
+/// Safe to run again: what exists is checked and left as it is.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly topology apply
+  orderly topology apply --shards 32")]
 struct ApplyArgs {
     /// Shards of the first generation
-    #[arg(long, default_value_t = limits::SHARDS, value_parser = clap::value_parser!(i32).range(1..=999))]
+    #[arg(long, value_name = "N", default_value_t = limits::SHARDS, value_parser = clap::value_parser!(i32).range(1..=999))]
     shards: i32,
     /// Messages that a consumer of the first generation may hold; constant for its whole life
-    #[arg(long, default_value_t = limits::PREFETCH.into(), value_parser = clap::value_parser!(i32).range(1..=2_000))]
+    #[arg(long, value_name = "N", default_value_t = limits::PREFETCH.into(), value_parser = clap::value_parser!(i32).range(1..=2_000))]
     prefetch: i32,
     /// Seconds between declaring the first queues and opening them to traffic
-    #[arg(long, default_value_t = SETTLE.as_secs())]
+    #[arg(long, value_name = "SECONDS", default_value_t = SETTLE.as_secs())]
     settle_seconds: u64,
 }
 
@@ -89,8 +112,8 @@ pub(crate) async fn run(args: TopologyArgs, format: Format) -> anyhow::Result<Ex
             );
             Ok(Exit::Ok)
         }
-        TopologyAction::Check => check(&store, &connect(&broker).await?).await,
-        TopologyAction::Show => show(&store, &connect(&broker).await?, format).await,
+        TopologyAction::Check(CheckArgs {}) => check(&store, &connect(&broker).await?).await,
+        TopologyAction::Show(ShowArgs {}) => show(&store, &connect(&broker).await?, format).await,
     }
 }
 
@@ -227,13 +250,14 @@ async fn show(store: &Store, connection: &Connection, format: Format) -> anyhow:
     let figure = |figure: Option<u32>| {
         figure.map_or_else(|| "missing".to_owned(), |figure| figure.to_string())
     };
-    format.rows(&rows, ["queue", "messages", "consumers"], |row| {
+    let printed = format.rows(&rows, ["queue", "messages", "consumers"], |row| {
         [
             row.queue.clone(),
             figure(row.messages),
             figure(row.consumers),
         ]
-    })?;
+    });
+    output::unless_closed(printed)?;
     Ok(if rows.iter().all(|row| row.messages.is_some()) {
         Exit::Ok
     } else {

@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use reqwest::Url;
+use url::Url;
+
+/// The most that a share of 100 can be.
+pub(crate) const PERCENT: u64 = 100;
+/// The sandbox thinks for a minute at most: longer than any gateway, and a test still ends.
+pub(crate) const LONGEST_DELAY_MS: u64 = 60_000;
 
 /// A PostgreSQL URL. One without a host names a Unix socket's directory as its parameter `host`.
 pub(crate) fn database_url(text: &str) -> Result<String, String> {
@@ -21,15 +26,16 @@ pub(crate) fn amqp_url(text: &str) -> Result<String, String> {
     url(text, &["amqp", "amqps"]).map(|_| text.to_owned())
 }
 
-/// Where a listener of Orderly is reached.
+/// Where a listener of Orderly is reached. It may have a path, if a proxy gives it one.
 pub(crate) fn http_url(text: &str) -> Result<Url, String> {
-    if text.starts_with("https://") {
-        return Err(
-            "is https, which this client does not speak; name the listener behind the TLS proxy"
-                .to_owned(),
-        );
+    let url = url(text, &["http", "https"])?;
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err("ends with a query or fragment, which a base URL cannot have".to_owned());
     }
-    url(text, &["http"])
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("holds a user or password, which Orderly does not know".to_owned());
+    }
+    Ok(url)
 }
 
 /// Address and port of a listener.
@@ -87,7 +93,10 @@ mod tests {
         assert!(amqp_url("amqp://u:p@h:5672/%2f").is_ok());
         assert!(amqp_url("h:5672").is_err());
         assert!(http_url("http://127.0.0.1:8080").is_ok());
-        assert!(http_url("https://orders.example").is_err());
+        assert!(http_url("https://orders.example/shop").is_ok());
+        assert!(http_url("https://orders.example/?shop=1").is_err());
+        assert!(http_url("https://u:p@orders.example").is_err());
+        assert!(http_url("orders.example:8080").is_err());
     }
 
     #[test]

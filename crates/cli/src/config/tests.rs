@@ -1,8 +1,8 @@
 //! Precedence and faults.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, io::Write};
 
-use super::{Settings, parse, shell_lines};
+use super::{Settings, TomlFile, parse, shell_lines};
 
 fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
     pairs
@@ -12,7 +12,18 @@ fn map(pairs: &[(&str, &str)]) -> HashMap<String, String> {
 }
 
 fn settings(environment: &[(&str, &str)], file: &[(&str, &str)]) -> Settings {
-    Settings::new(map(environment), ".orderly/env".to_owned(), map(file))
+    with_toml(environment, TomlFile::default(), file)
+}
+
+fn with_toml(environment: &[(&str, &str)], toml: TomlFile, file: &[(&str, &str)]) -> Settings {
+    Settings::new(map(environment), toml, ".orderly/env".to_owned(), map(file))
+}
+
+/// A file of settings that nobody else can read.
+fn toml(text: &str) -> TomlFile {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    TomlFile::load(file.path().to_str())
 }
 
 const NAME: &str = "ORDERLY_URL";
@@ -48,6 +59,57 @@ fn a_flag_wins_over_the_environment_and_that_over_the_file() {
             .or_default(None, NAME, "default".to_owned(), text)
             .as_deref(),
         Some("default")
+    );
+}
+
+#[test]
+fn orderly_toml_stands_between_the_environment_and_the_file_of_dev() {
+    let file = || toml("url = \"http://toml\"\n");
+    let find = |environment: &[(&str, &str)]| {
+        with_toml(environment, file(), &[(NAME, "dev")]).optional(None, NAME, text)
+    };
+    assert_eq!(find(&[]).as_deref(), Some("http://toml"));
+    assert_eq!(
+        find(&[(NAME, "environment")]).as_deref(),
+        Some("environment")
+    );
+}
+
+#[test]
+fn a_fault_in_orderly_toml_is_told_once_and_is_no_missing_setting() {
+    let mut bad = with_toml(
+        &[],
+        toml("amqp_url = \"http://h\"\nhttp_addr = \"nowhere\"\n"),
+        &[],
+    );
+    let amqp = bad.required(None, "ORDERLY_AMQP_URL", parse::amqp_url);
+    let database = bad.required(None, "ORDERLY_DATABASE_URL", parse::database_url);
+    let faults = bad.finish(|| Some((amqp?, database?))).unwrap_err();
+    let faults = faults.to_string();
+    assert_eq!(faults.lines().count(), 3, "{faults}");
+    assert!(
+        faults.contains("line 1: amqp_url is not a URL")
+            && faults.contains("line 2: http_addr is not an address")
+            && faults.contains("ORDERLY_DATABASE_URL is not set"),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_secret_can_be_named_by_orderly_toml_and_a_flag_still_wins() {
+    let mut secret = tempfile::NamedTempFile::new().unwrap();
+    secret.write_all(b"s3cret\n").unwrap();
+    let line = format!("api_key_file = \"{}\"\n", secret.path().display());
+    let mut settings = with_toml(&[], toml(&line), &[]);
+    let name = "ORDERLY_API_KEY";
+    assert_eq!(
+        settings.optional(None, name, text).as_deref(),
+        Some("s3cret")
+    );
+    let flag = "flag".to_owned();
+    assert_eq!(
+        settings.optional(Some(&flag), name, text).as_deref(),
+        Some("flag")
     );
 }
 

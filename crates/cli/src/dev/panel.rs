@@ -38,7 +38,8 @@ impl Panel<'_> {
 
 {next}
   curl -N {url}/v1/events -H 'Authorization: Bearer {key}'     status events, live
-  orderly orders show ORDER                    one order
+  orderly orders list                          all orders, newest first
+  orderly orders watch                         orders as they change
   orderly commands send ORDER pay --data '{{"method":"card"}}'
   orderly import retail FILE --seed-stock 100  a shop's file of invoices
   orderly verify                               does everything follow from the events?

@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use crate::client::{Call, Client};
+use crate::client::{Call, Client, segment};
 
 /// Adjustments under way at once: each is one short transaction.
 const CONCURRENCY: usize = 16;
@@ -61,7 +61,7 @@ async fn adjust(
     if token.is_cancelled() {
         bail!("stopped while adding stock");
     }
-    let path = format!("/v1/stock/{sku}/adjustments");
+    let path = format!("/v1/stock/{}/adjustments", segment(sku));
     let key = format!("{key_prefix}/{sku}");
     let body = json!({ "delta": pieces });
     let answer = client

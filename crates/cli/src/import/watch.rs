@@ -1,14 +1,14 @@
 //! Where the orders in flight stand, as the event stream tells it. Owns the subscription; the stream may end or miss
 //! something at any time, so whoever waits here also asks the server now and then.
 
-use std::{collections::HashMap, sync::Mutex, time::Duration};
+use std::{collections::HashMap, convert::Infallible, sync::Mutex, time::Duration};
 
 use serde_json::Value;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::client::{Backoff, Client, ClientError};
+use crate::client::{Backoff, Client, ClientError, EventFeed, FeedStart, FromFeed};
 
 /// A stream that cannot be had for so long will not be had: from then on waiting is asking.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -74,14 +74,13 @@ impl OrderWatch {
         }
     }
 
-    async fn read(&self, client: &Client) -> Result<(), ClientError> {
-        let mut events = client.events().await?;
-        while let Some(event) = events.next().await? {
-            if let Ok(event) = serde_json::from_str(&event.data) {
+    async fn read(&self, client: &Client) -> Result<Infallible, ClientError> {
+        let mut feed = EventFeed::open(client.clone(), Vec::new(), FeedStart::Next).await?;
+        loop {
+            if let FromFeed::Event { event, .. } = feed.next().await? {
                 self.heard(&event);
             }
         }
-        Ok(())
     }
 
     fn heard(&self, event: &Value) {

@@ -48,14 +48,18 @@ impl SandboxFlags {
         let decline = number(
             &self.sandbox_decline_percent,
             "ORDERLY_SANDBOX_DECLINE_PERCENT",
-            100,
+            parse::PERCENT,
         );
         let failure = number(
             &self.sandbox_refund_failure_percent,
             "ORDERLY_SANDBOX_REFUND_FAILURE_PERCENT",
-            100,
+            parse::PERCENT,
         );
-        let delay = number(&self.sandbox_delay_ms, "ORDERLY_SANDBOX_DELAY_MS", 60_000);
+        let delay = number(
+            &self.sandbox_delay_ms,
+            "ORDERLY_SANDBOX_DELAY_MS",
+            parse::LONGEST_DELAY_MS,
+        );
         Some(SandboxOptions {
             decline_percent: u8::try_from(decline?).ok()?,
             refund_failure_percent: u8::try_from(failure?).ok()?,

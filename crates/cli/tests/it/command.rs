@@ -41,7 +41,7 @@ async fn an_order_can_be_lived_from_the_command_line() {
     assert_eq!(order["version"], 2);
     let events = system.succeed(&["orders", "show", &order_id, "--events"]);
     assert!(
-        events.contains("order.placed.v1") && events.contains("order.annotated.v1"),
+        events.contains("placed") && events.contains("annotated"),
         "{events}"
     );
     let stock = system.succeed(&["stock", "show", "MUG"]);
@@ -96,6 +96,69 @@ async fn exit_codes_tell_what_kind_of_no_it_was() {
         "http://127.0.0.1:9",
     ];
     assert_eq!(code(&system, &away), 7);
+}
+
+#[tokio::test]
+async fn a_command_without_an_outcome_in_time_is_partly_done() {
+    let mut system = System::start().await;
+    let order_id = system.place().await.to_string();
+    system.worker.kill();
+    let send = |wait: &str, key: &str| {
+        let args = [
+            "commands", "send", &order_id, "deliver", "--wait", wait, "--key", key,
+        ];
+        system.orderly(&args).output().unwrap()
+    };
+    assert_eq!(send("0", "later").status.code(), Some(0));
+    let waited = send("1", "now");
+    assert_eq!(waited.status.code(), Some(3));
+    let words = String::from_utf8(waited.stderr).unwrap();
+    let (_, location) = words.split_once("orderly commands show '").unwrap();
+    let location = location.trim().trim_end_matches('\'');
+    let shown = system.succeed(&["commands", "show", location]);
+    assert!(shown.contains("queued"), "{shown}");
+}
+
+#[tokio::test]
+async fn a_role_that_is_ready_is_healthy_and_one_that_drains_is_not() {
+    let mut system = System::start().await;
+    let url = system.dashboard.url.clone();
+    let healthy = || code(&system, &["healthcheck", "--url", &url]);
+    assert_eq!(healthy(), 0);
+    let mut own = system.orderly(&["healthcheck"]);
+    own.env("ORDERLY_HTTP_ADDR", url.trim_start_matches("http://"));
+    assert_eq!(own.output().unwrap().status.code(), Some(0));
+    system
+        .env
+        .rabbitmqctl(&["delete_vhost", system.env.vhost()])
+        .await
+        .unwrap();
+    crate::system::until("it is not ready", async || healthy() == 7).await;
+    let output = system.orderly(&["healthcheck", "--url", &url]).output();
+    let words = String::from_utf8(output.unwrap().stderr).unwrap();
+    assert!(words.contains("not ready: events: "), "{words}");
+    system.dashboard.kill();
+}
+
+#[tokio::test]
+async fn what_a_server_of_its_own_refuses_has_its_code_too() {
+    let env = orderly_devenv::test_env().await;
+    let end = |variable: &str, url: &str| {
+        let mut command = crate::system::orderly(&env, &["topology", "apply"]);
+        let output = command.env(variable, url).output().unwrap();
+        let words = String::from_utf8_lossy(&output.stderr).into_owned();
+        (output.status.code(), words)
+    };
+    let database = env.database_url.replace(env.database(), "nowhere");
+    let (missing, words) = end("ORDERLY_DATABASE_URL", &database);
+    assert_eq!(missing, Some(5), "{words}");
+    let (unmigrated, words) = end("ORDERLY_AMQP_URL", &env.amqp_url);
+    assert_eq!(unmigrated, Some(1), "{words}");
+    crate::system::success(crate::system::orderly(&env, &["migrate"]).output().unwrap());
+    let mut stranger = url::Url::parse(&env.amqp_url).unwrap();
+    stranger.set_username("stranger").unwrap();
+    let (refused, words) = end("ORDERLY_AMQP_URL", stranger.as_str());
+    assert_eq!(refused, Some(4), "{words}");
 }
 
 #[tokio::test]

@@ -25,13 +25,15 @@ pub(crate) struct Role {
 impl Role {
     /// Starts it on a free port, and returns once it listens.
     pub(crate) fn start(env: &TestEnv, name: &'static str) -> Self {
-        let mut child = orderly(
-            env,
-            &[name, "--http-addr", "127.0.0.1:0", "--log-format", "json"],
-        )
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
+        Self::start_at(env, name, "127.0.0.1:0")
+    }
+
+    /// The same, on a given address.
+    pub(crate) fn start_at(env: &TestEnv, name: &'static str, address: &str) -> Self {
+        let mut child = orderly(env, &[name, "--http-addr", address, "--log-format", "json"])
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let (listening, heard) = mpsc::channel();

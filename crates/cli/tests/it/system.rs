@@ -157,6 +157,14 @@ impl System {
         events
     }
 
+    /// A figure of the dashboard's, without labels.
+    pub(crate) async fn metric(&self, name: &str) -> Option<f64> {
+        let request = self.http.get(format!("{}/metrics", self.dashboard.url));
+        let text = request.send().await.unwrap().text().await.unwrap();
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        text.lines().find_map(value)
+    }
+
     pub(crate) async fn read(&self, path: &str) -> Value {
         let request: RequestBuilder = self.http.get(format!("{}{path}", self.dashboard.url));
         request

@@ -6,6 +6,7 @@
 )]
 
 mod keys;
+mod order_list;
 mod orders;
 mod sse;
 mod sse_failure;

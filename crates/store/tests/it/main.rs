@@ -5,6 +5,7 @@ mod database;
 mod errors;
 mod generation;
 mod key;
+mod order_list;
 mod read;
 mod relay;
 mod schema;

@@ -154,3 +154,19 @@ async fn every_table_and_doubtful_column_is_explained() {
     .unwrap();
     assert_eq!(silent, Vec::<String>::new());
 }
+
+#[tokio::test]
+async fn no_index_of_orders_has_a_column_that_commands_change() {
+    let database = Database::fresh().await;
+    let mut indexed: Vec<String> = sqlx::query_scalar(
+        "select distinct attname::text from pg_index join pg_attribute on attrelid = indrelid and attnum = any(indkey)
+         where indrelid = 'orders'::regclass order by 1",
+    )
+    .fetch_all(&database.raw)
+    .await
+    .map_err(StoreError::from)
+    .unwrap();
+    indexed.sort();
+    // Another one here would end the heap-only updates of the hot path.
+    assert_eq!(indexed, ["created_at", "customer_id", "order_id"]);
+}

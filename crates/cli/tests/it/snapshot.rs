@@ -1,0 +1,287 @@
+//! What commands print, word by word: `UPDATE_EXPECT=1 cargo xtask test -p orderly-cli` writes the files under
+//! `tests/snapshots` anew, and `git diff` shows what has changed for people and for scripts.
+
+use std::path::Path;
+
+use expect_test::expect_file;
+
+use crate::system::{System, bare, sample, success};
+
+/// Compares with a file of `tests/snapshots`.
+fn expect(name: &str, text: &str) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots");
+    expect_file![folder.join(name)].assert_eq(text);
+}
+
+/// The help of a command and of all below it.
+fn help(path: &[&str]) -> String {
+    let text = success(bare(path).arg("--help").output().unwrap());
+    let below: Vec<String> = text
+        .lines()
+        .skip_while(|line| *line != "Commands:")
+        .skip(1)
+        .take_while(|line| !line.is_empty())
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != "help")
+        .map(str::to_owned)
+        .collect();
+    let below = below
+        .iter()
+        .map(|name| help(&[path, &[name.as_str()]].concat()));
+    format!(
+        "$ orderly {} --help\n{text}\n{}",
+        path.join(" "),
+        below.collect::<String>()
+    )
+    .replace("orderly  --help", "orderly --help")
+}
+
+#[test]
+fn every_command_explains_itself_examples_first() {
+    let text = help(&[]);
+    let helps: Vec<&str> = text.split("$ orderly ").skip(1).collect();
+    assert!(helps.len() > 30, "{}", helps.len());
+    for help in helps {
+        let first = help.lines().nth(1).unwrap();
+        assert!(
+            first == "Examples:" || first == "Example:",
+            "{help}\nbegins without examples"
+        );
+        assert!(help.contains("Usage: orderly"), "{help}");
+    }
+    // The log filters that exist are none of the help's business; the version is.
+    expect(
+        "help.txt",
+        &text.replace(env!("CARGO_PKG_VERSION"), "VERSION"),
+    );
+}
+
+#[test]
+fn completions_are_made_for_every_shell() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let script = success(bare(&["completions", shell]).output().unwrap());
+        assert!(
+            script.contains("healthcheck") && script.contains("until"),
+            "{shell}"
+        );
+    }
+}
+
+const PRODUCER: &str = "00000000-0000-0000-0000-00000000000a";
+const ORDERS: [&str; 3] = [
+    "00000000-0000-0000-0000-000000000001",
+    "00000000-0000-0000-0000-000000000002",
+    "00000000-0000-0000-0000-000000000003",
+];
+
+/// A system with three orders in it, always the same, and a key that always has the same producer.
+struct Scene {
+    system: System,
+    key: String,
+    key_id: String,
+}
+
+impl Scene {
+    async fn set() -> Self {
+        let system = System::start().await;
+        let make = [
+            "keys",
+            "create",
+            "--name",
+            "shop",
+            "--scopes",
+            "all",
+            "--producer",
+            PRODUCER,
+        ];
+        let key = system.succeed(&make).trim().to_owned();
+        let key_id = key.split('_').nth(2).unwrap().to_owned();
+        let scene = Self {
+            system,
+            key,
+            key_id,
+        };
+        scene.print(&["stock", "set", "MUG-RED", "10", "--key", "stock-1"]);
+        scene.print(&["stock", "set", "LAMP/9", "5", "--key", "stock-2"]);
+        let place = |customer: &str, sku: &str, quantity: u32| {
+            format!(
+                r#"{{"customer_id":"{customer}","currency":"EUR","lines":[{{"sku":"{sku}","quantity":{quantity},"unit_price_minor":1250}}]}}"#
+            )
+        };
+        scene.send(ORDERS[0], "place", &place("c-1", "MUG-RED", 2), 0);
+        scene.send(ORDERS[1], "place", &place("c-2", "LAMP/9", 1), 0);
+        scene.send(ORDERS[2], "place", &place("c-1", "MUG-RED", 1), 0);
+        scene.send(ORDERS[1], "hold", r#"{"reason":"fraud check"}"#, 0);
+        scene.send(ORDERS[2], "cancel", r#"{"reason":"changed my mind"}"#, 0);
+        scene
+    }
+
+    /// Sends a command under a key of its own, so that its id is always the same.
+    fn send(&self, order: &str, action: &str, data: &str, code: i32) -> String {
+        let key = format!("{action}/{order}");
+        let args = [
+            "commands", "send", order, action, "--data", data, "--key", &key, "--wait", "30",
+        ];
+        self.run(&args, code)
+    }
+
+    fn print(&self, args: &[&str]) -> String {
+        self.run(args, 0)
+    }
+
+    /// Both outputs of a command and how it ended, without what is different each time.
+    fn run(&self, args: &[&str], code: i32) -> String {
+        let mut command = self.system.orderly(args);
+        let output = command.env("ORDERLY_API_KEY", &self.key).output().unwrap();
+        let (out, err) = (
+            String::from_utf8(output.stdout).unwrap(),
+            String::from_utf8(output.stderr).unwrap(),
+        );
+        assert_eq!(output.status.code(), Some(code), "{args:?}\n{out}\n{err}");
+        let text = format!("$ orderly {}\n{out}{}\n", args.join(" "), words(&err));
+        same_times(&text)
+            .replace(&self.key_id, "4hJ2kQ9xT0aB")
+            .replace(sample().to_str().unwrap(), "FILE")
+    }
+
+    /// The same in all three forms.
+    fn forms(&self, args: &[&str]) -> String {
+        ["table", "json", "jsonl"]
+            .map(|form| self.print(&[args, &["-o", form]].concat()))
+            .concat()
+    }
+}
+
+/// What went to stderr, told apart from the data.
+fn words(text: &str) -> String {
+    let lines: Vec<String> = text.lines().map(|line| format!("! {line}\n")).collect();
+    lines.concat()
+}
+
+/// Every time becomes the same one, of the same length.
+fn same_times(text: &str) -> String {
+    const TIME: &str = "2026-01-01T00:00:00.000000Z";
+    let is_time = |at: usize| {
+        let found = text.as_bytes().get(at..at + TIME.len());
+        found.is_some_and(|found| {
+            found.iter().zip(TIME.bytes()).all(|(found, like)| {
+                if like.is_ascii_digit() {
+                    found.is_ascii_digit()
+                } else {
+                    *found == like
+                }
+            })
+        })
+    };
+    let (mut same, mut at) = (String::new(), 0);
+    while let Some(rest) = text.get(at..).filter(|rest| !rest.is_empty()) {
+        if is_time(at) {
+            same.push_str(TIME);
+            at += TIME.len();
+        } else {
+            let next = rest.chars().next().unwrap();
+            same.push(next);
+            at += next.len_utf8();
+        }
+    }
+    same
+}
+
+#[tokio::test]
+async fn data_commands_print_tables_json_and_lines() {
+    let scene = Scene::set().await;
+    let [first, second, third] = ORDERS;
+    let orders = [
+        scene.forms(&["orders", "list"]),
+        scene.print(&[
+            "orders",
+            "list",
+            "--status",
+            "cancelled",
+            "--customer",
+            "c-1",
+            "--sku",
+            "MUG-RED",
+        ]),
+        scene.print(&["orders", "list", "--limit", "1"]),
+        scene.forms(&["orders", "list", "--customer", "nobody"]),
+        scene.forms(&["orders", "show", second]),
+        scene.forms(&["orders", "show", third, "--events"]),
+        scene.print(&["orders", "watch", third, "--until", "final"]),
+        scene.print(&["orders", "watch", third, "--until", "placed", "--history"]),
+        scene.run(&["orders", "watch", third, "--until", "delivered"], 6),
+        scene.run(
+            &["orders", "show", "00000000-0000-0000-0000-00000000000f"],
+            5,
+        ),
+    ];
+    expect("orders.txt", &orders.concat());
+
+    let commands = [
+        scene.send(first, "pay", r#"{"method":"card"}"#, 0),
+        scene.send(first, "pay", r#"{"method":"card"}"#, 0),
+        scene.send(third, "deliver", "{}", 6),
+        scene.send(third, "fly", "{}", 2),
+        scene.send("00000000-0000-0000-0000-00000000000f", "deliver", "{}", 5),
+        scene.run(&["commands", "send", first, "ship", "--data", "{"], 2),
+    ];
+    expect("commands.txt", &commands.concat());
+
+    let stock = [
+        scene.forms(&["stock", "show"]),
+        scene.print(&["stock", "show", "LAMP/9"]),
+        scene.print(&["stock", "set", "LAMP/9", "7", "--key", "stock-3"]),
+        scene.print(&["stock", "set", "LAMP/9", "7", "--key", "stock-3"]),
+        scene.run(&["stock", "set", "LAMP/9", "0", "--key", "stock-4"], 6),
+        scene.run(&["stock", "adjust", "LAMP/9", "-9", "--key", "stock-5"], 6),
+        scene.run(&["stock", "show", "NOTHING"], 5),
+    ];
+    expect("stock.txt", &stock.concat());
+}
+
+#[tokio::test]
+async fn the_tools_of_operators_print_tables_json_and_lines() {
+    let scene = Scene::set().await;
+    let key = scene.key_id.clone();
+    // The key of the system itself has an id that is different each time, and comes first.
+    let own = scene.system.key.split('_').nth(2).unwrap().to_owned();
+    scene.print(&["keys", "revoke", &own, "--yes"]);
+    scene
+        .system
+        .env
+        .psql(&["delete from api_keys where name = 'test'"])
+        .await
+        .unwrap();
+    let keys = [
+        scene.forms(&["keys", "list"]),
+        scene.run(&["keys", "revoke", &key], 2),
+        scene.run(&["keys", "revoke", "nobody", "--yes"], 5),
+        scene.print(&["keys", "revoke", &key, "--yes"]),
+        scene.print(&["keys", "list"]),
+    ];
+    expect("keys.txt", &keys.concat());
+
+    let topology = [
+        scene.print(&["topology", "check"]),
+        scene.print(&["topology", "apply"]),
+    ];
+    expect("topology.txt", &topology.concat());
+    expect("verify.txt", &scene.forms(&["verify"]));
+}
+
+#[tokio::test]
+async fn an_import_prints_what_became_of_every_line() {
+    let scene = Scene::set().await;
+    let file = sample();
+    let import = [
+        "import",
+        "retail",
+        file.to_str().unwrap(),
+        "--seed-stock",
+        "100",
+    ];
+    expect(
+        "import.txt",
+        &[scene.print(&import), scene.forms(&import)].concat(),
+    );
+}
