@@ -11,25 +11,34 @@ use tokio::{
     time::timeout,
 };
 
-/// How long one piece of work can make others wait. Usual ones take a few milliseconds; one that takes longer waits for a
-/// lock, a disk or a broker, and needs no core meanwhile.
-const LIMIT: Duration = Duration::from_millis(20);
-
 /// The turns of a process. All clones share them.
 #[derive(Clone, Debug)]
-pub struct Turns(Arc<Semaphore>);
+pub struct Turns {
+    permits: Arc<Semaphore>,
+    limit: Duration,
+}
 
 /// The right to do one piece of work now. Dropping it ends it.
 #[derive(Debug)]
 pub struct Turn {
     permit: OwnedSemaphorePermit,
+    limit: Duration,
 }
 
 impl Turns {
-    /// So many at a time, at least one.
+    /// One turn a core, and at least two, so that one goes on while another waits for a disk. A turn ends after `limit` at the
+    /// latest: work that takes longer waits for a lock, a disk or a network, and needs no core meanwhile.
     #[must_use]
-    pub fn new(at_a_time: usize) -> Self {
-        Self(Arc::new(Semaphore::new(at_a_time.max(1))))
+    pub fn one_a_core(limit: Duration) -> Self {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        Self::new(cores.max(2), limit)
+    }
+
+    pub(crate) fn new(at_a_time: usize, limit: Duration) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(at_a_time)),
+            limit,
+        }
     }
 
     /// Waits for a turn; whoever came first is first.
@@ -40,18 +49,19 @@ impl Turns {
     /// # Cancel safety
     /// Dropping the future gives up the place.
     pub async fn next(&self) -> Turn {
-        let permit = Arc::clone(&self.0).acquire_owned().await;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
         Turn {
             permit: permit.expect("the semaphore is never closed"),
+            limit: self.limit,
         }
     }
 }
 
 impl Turn {
-    /// Does the work. The turn ends with it, or after 20 ms: the work then goes on without it.
+    /// Does the work. The turn ends with it or at its limit; the work then goes on without it.
     pub async fn during<T>(self, work: impl Future<Output = T>) -> T {
         let mut work = pin!(work);
-        if let Ok(done) = timeout(std::env::var("T_LIMIT").map_or(LIMIT, |t| Duration::from_micros(t.parse().expect("n"))), &mut work).await {
+        if let Ok(done) = timeout(self.limit, &mut work).await {
             return done;
         }
         drop(self.permit);
@@ -65,9 +75,11 @@ mod tests {
 
     use super::*;
 
+    const LIMIT: Duration = Duration::from_millis(20);
+
     #[tokio::test(start_paused = true)]
     async fn a_turn_is_given_when_one_ends() {
-        let turns = Turns::new(1);
+        let turns = Turns::new(1, LIMIT);
         let first = turns.next().await;
         let mut second = pin!(turns.next());
         assert!(timeout(LIMIT, &mut second).await.is_err());
@@ -76,8 +88,8 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn work_that_is_stuck_holds_up_others_for_20_ms() {
-        let turns = Turns::new(1);
+    async fn work_that_is_stuck_holds_up_others_for_the_limit() {
+        let turns = Turns::new(1, LIMIT);
         let (free, stuck) = oneshot::channel();
         let first = turns.next().await;
         let work = tokio::spawn(first.during(stuck));

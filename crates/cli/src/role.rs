@@ -12,7 +12,7 @@ use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store, StoreOptions};
 use tokio::{net::TcpListener, sync::watch};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use uuid::Uuid;
 
 pub(crate) mod dashboard;
@@ -64,7 +64,7 @@ pub(crate) struct RoleConfig {
 }
 
 pub(crate) struct Logging {
-    pub(crate) filter: EnvFilter,
+    pub(crate) filter: Targets,
     pub(crate) format: LogFormat,
 }
 
@@ -134,7 +134,7 @@ impl RoleFlags {
 
 impl LogFlags {
     pub(crate) fn look_up(&self, settings: &mut Settings, default: &str) -> Option<Logging> {
-        let default = EnvFilter::new(default);
+        let default = telemetry::log_filter(default).expect("a default is a filter");
         let filter = settings.or_default(
             self.log.as_ref(),
             "ORDERLY_LOG",

@@ -6,7 +6,9 @@ use std::{io::IsTerminal, panic, time::Duration};
 use anyhow::Context;
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::{EnvFilter, fmt, util::SubscriberInitExt};
+use tracing_subscriber::{
+    Layer, Registry, filter::Targets, fmt, layer::SubscriberExt, util::SubscriberInitExt,
+};
 
 mod json;
 
@@ -50,26 +52,22 @@ impl LogFormat {
     }
 }
 
-/// What is logged, in the words of `tracing_subscriber::EnvFilter`.
-pub(crate) fn log_filter(text: &str) -> Result<EnvFilter, String> {
-    EnvFilter::try_new(text)
+/// What is logged: a level, and levels of targets, as `info,orderly_worker=debug`.
+pub(crate) fn log_filter(text: &str) -> Result<Targets, String> {
+    text.parse()
         .map_err(|_| "is not a log filter, such as info or info,orderly_worker=debug".to_owned())
 }
 
 /// Logs from here on.
-pub(crate) fn log(format: LogFormat, filter: EnvFilter) -> anyhow::Result<()> {
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let set = match format {
+pub(crate) fn log(format: LogFormat, filter: Targets) -> anyhow::Result<()> {
+    let lines = fmt::layer().with_writer(std::io::stderr);
+    let lines = match format {
         LogFormat::Text => lines
             .with_ansi(output::has_colour(&std::io::stderr()))
-            .finish()
-            .try_init(),
-        LogFormat::Json => lines
-            .with_ansi(false)
-            .event_format(json::JsonLines)
-            .finish()
-            .try_init(),
+            .boxed(),
+        LogFormat::Json => lines.with_ansi(false).event_format(json::JsonLines).boxed(),
     };
+    let set = Registry::default().with(filter).with(lines).try_init();
     set.context("start logging")
 }
 

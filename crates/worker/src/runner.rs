@@ -24,8 +24,9 @@ const WELL: Duration = Duration::from_secs(5);
 /// How long a shard with a message of an unknown schema is left to other workers before this one looks again.
 const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(30);
 
-/// Batches of one process in their transactions. TODO
-const BATCHES_AT_A_TIME: usize = 2;
+/// A small batch takes one to two milliseconds where the database is near (measured). One that takes longer must not hold up
+/// other shards.
+const TURN: Duration = Duration::from_millis(3);
 
 /// What a worker needs.
 #[derive(Clone, Debug)]
@@ -52,8 +53,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         ready,
     } = options;
     let attempts = Arc::new(Attempts::default());
-    let turns =
-        Turns::new(std::env::var("W_TURNS").map_or(BATCHES_AT_A_TIME, |t| t.parse().expect("n")));
+    let turns = Turns::one_a_core(TURN);
     let mut backoff = Backoff::default();
     while let Some(current) = known_layout(&layout, &stop).await {
         match Links::open(&broker).await {

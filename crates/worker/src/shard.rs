@@ -160,7 +160,8 @@ impl Serving<'_> {
         stop: &CancellationToken,
     ) -> Result<(), ShardError> {
         let deadline = Instant::now() + TRANSIENT_LIMIT;
-        let attempt = self.attempt(fence, &mut batch, deadline);
+        // Boxed: a batch's future is 10 kB, and would be moved from one to the next.
+        let attempt = Box::pin(self.attempt(fence, &mut batch, deadline));
         let reason = match turn.during(attempt).await {
             Ok(committed) => return self.hand_to_finisher(committed, batch).await,
             Err(error) => at_fault(error)?,

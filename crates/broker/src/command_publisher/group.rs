@@ -135,12 +135,16 @@ impl Arrivals {
 
 #[cfg(test)]
 mod tests {
-    use std::pin::pin;
+    use std::{pin::pin, time::Duration};
 
     use futures_util::FutureExt;
     use uuid::Uuid;
 
     use super::*;
+
+    fn one_turn() -> Turns {
+        Turns::new(1, Duration::from_secs(1))
+    }
 
     fn arrivals(sizes: impl IntoIterator<Item = usize>) -> Arrivals {
         let (sender, receiver) = mpsc::channel(1_024);
@@ -154,7 +158,7 @@ mod tests {
 
     async fn group_sizes(mut arrivals: Arrivals) -> Vec<usize> {
         let (mut sizes, mut next_order) = (Vec::new(), 0);
-        let turns = Turns::new(1);
+        let turns = one_turn();
         while let Some((_, group)) = arrivals.next_group(&turns).await {
             assert!(group.0.len() == 1 || group.message().body.len() <= limits::MESSAGE_BYTES);
             for pending in &group.0 {
@@ -175,9 +179,9 @@ mod tests {
     async fn a_group_takes_what_arrived_while_it_waited_for_its_turn() {
         let (sender, receiver) = mpsc::channel(8);
         let mut arrivals = Arrivals::new(receiver);
-        let turns = Turns::new(1);
+        let turns = one_turn();
         let busy = turns.next().await;
-        let mut send = || {
+        let send = || {
             let pending =
                 Pending::new(OrderId(Uuid::nil()), vec![b'1'], None, oneshot::channel().0);
             sender.try_send(pending).unwrap_or_else(|_| panic!("full"));

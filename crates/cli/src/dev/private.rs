@@ -10,7 +10,6 @@ use anyhow::bail;
 use orderly_payments::SandboxOptions;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 use super::{
@@ -18,7 +17,7 @@ use super::{
 };
 use crate::{
     role::{Logging, Process},
-    telemetry::LogFormat,
+    telemetry::{self, LogFormat},
 };
 
 /// Where the work finds it.
@@ -37,7 +36,7 @@ pub(crate) async fn with_private<T>(
     work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut process = Process::start(Logging {
-        filter: EnvFilter::new(LOG),
+        filter: telemetry::log_filter(LOG).expect("a default is a filter"),
         format: LogFormat::of_stderr(),
     })?;
     let any_port = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));

@@ -19,7 +19,6 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use tracing_subscriber::EnvFilter;
 use uuid::Uuid;
 
 /// Long enough for a slow machine; a test that waits this long has failed.
@@ -43,8 +42,8 @@ pub(crate) struct Worker {
 
 impl World {
     pub(crate) async fn new() -> Self {
-        // With RUST_LOG set, a failing test shows what the worker said.
-        let logs = tracing_subscriber::fmt().with_env_filter(EnvFilter::from_default_env());
+        // A failing test shows what the worker said.
+        let logs = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
         logs.with_test_writer().try_init().ok();
         let env = orderly_devenv::test_env().await;
         let options = StoreOptions {
