@@ -54,7 +54,7 @@ pub(crate) struct Options {
     /// Seconds that an idle deployment is watched
     #[arg(long, default_value_t = 20.0, value_parser = seconds)]
     pub(crate) idle_seconds: f64,
-    /// One round with a second each
+    /// One round with a second each, whatever the flags above say
     #[arg(long)]
     pub(crate) quick: bool,
     /// Only scenarios whose names hold one of these
@@ -102,7 +102,7 @@ impl Options {
     pub(crate) fn settled(mut self) -> Result<Self> {
         if self.quick {
             (self.rounds, self.seconds) = (1, 1.0);
-            (self.warm_up_seconds, self.idle_seconds) = (0.5, 5.0);
+            (self.warm_up_seconds, self.idle_seconds) = (0.5, 2.0);
         }
         if let Some(unknown) = self
             .roles

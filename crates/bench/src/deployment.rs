@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::clock::Clock;
 use crate::environment::Environment;
-use crate::load::{self, Answer, Caller, HttpConnection, Kind, Load, Pace, SKUS};
+use crate::load::{self, Caller, HttpConnection, Kind, Load, Pace, SKUS};
 use crate::procfs::Group;
 use crate::program::{Program, Role};
 use crate::visible::Watcher;
@@ -202,8 +202,7 @@ impl Deployment {
         };
         let window = load.window(self.clock);
         let sent = load::run(load, self.clock, window).await?;
-        let accepted = sent.iter().filter(|sent| sent.answer == Answer::Accepted);
-        self.watcher.reached(accepted.count()).await?;
+        self.watcher.reached(&sent).await?;
         self.watcher.take();
         Ok(())
     }

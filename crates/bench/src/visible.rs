@@ -17,6 +17,7 @@ use orderly_protocol::names;
 use uuid::Uuid;
 
 use crate::clock::Clock;
+use crate::load::{Answer, Sent};
 
 /// Messages that the broker may send ahead: several times what arrives between two acks.
 const CREDIT: u16 = 1_024;
@@ -68,31 +69,41 @@ impl Watcher {
         })
     }
 
-    /// How many commands were seen since the last [`Watcher::take`].
-    pub(crate) fn count(&self) -> usize {
-        self.lock().len()
-    }
-
     /// What was seen, and forgets it.
     pub(crate) fn take(&self) -> HashMap<CommandId, u64> {
         std::mem::take(&mut *self.lock())
     }
 
-    /// Waits until as many commands were seen. Says whether they were; not if nothing came for 15 s.
-    pub(crate) async fn reached(&self, count: usize) -> Result<bool> {
-        let mut last = (self.count(), tokio::time::Instant::now());
-        while self.count() < count {
+    /// Waits until every accepted command was seen. Says whether they were; not if nothing came for 15 s. Counting would not
+    /// do: events of other commands, such as those that placed the orders, still arrive.
+    pub(crate) async fn reached(&self, sent: &[Sent]) -> Result<bool> {
+        let mut missing = sent
+            .iter()
+            .filter(|sent| sent.answer == Answer::Accepted)
+            .peekable();
+        let mut last = (0, tokio::time::Instant::now());
+        loop {
+            let seen = {
+                let seen = self.lock();
+                while missing
+                    .next_if(|sent| seen.contains_key(&sent.command_id))
+                    .is_some()
+                {}
+                seen.len()
+            };
+            if missing.peek().is_none() {
+                return Ok(true);
+            }
             if self.task.is_finished() {
                 bail!("the subscription to the stream of events ended");
             }
-            if self.count() > last.0 {
-                last = (self.count(), tokio::time::Instant::now());
+            if seen > last.0 {
+                last = (seen, tokio::time::Instant::now());
             } else if last.1.elapsed() > STALL {
                 return Ok(false);
             }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
-        Ok(true)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<CommandId, u64>> {

@@ -266,7 +266,7 @@ fn plain(head: &[&str]) -> Table {
 /// Texts to the left, figures to the right.
 fn add(table: &mut Table, cells: impl IntoIterator<Item = String>) {
     let cells = cells.into_iter().enumerate().map(|(place, text)| {
-        let figure = text.starts_with(|c: char| c.is_ascii_digit());
+        let figure = !text.contains(char::is_alphabetic);
         let cell = Cell::new(text);
         if figure && place > 0 {
             cell.set_alignment(CellAlignment::Right)

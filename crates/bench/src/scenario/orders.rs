@@ -14,7 +14,7 @@ use crate::bench::Bench;
 use crate::contestant::direct::Direct;
 use crate::deployment::Deployment;
 use crate::judge::{self, History};
-use crate::load::{self, Answer, Caller, Kind, Load, Pace, Sent, Window};
+use crate::load::{self, Caller, Kind, Load, Pace, Sent, Window};
 use crate::procfs::{self, CpuSeconds, Group};
 use crate::sample::{Sample, seconds};
 use crate::{db, history};
@@ -83,12 +83,8 @@ pub(super) async fn on_deployment(
     deployment.watcher.take();
     let counted = async || counters(deployment).await;
     let (sent, window, used, (before, after)) = measure(bench, &load, &groups, counted).await?;
-    let accepted = sent
-        .iter()
-        .filter(|sent| sent.answer == Answer::Accepted)
-        .count();
     let ended = bench.clock.now();
-    let drained = deployment.watcher.reached(accepted).await?;
+    let drained = deployment.watcher.reached(&sent).await?;
     let drain = bench.clock.now() - ended;
     let visible = deployment.watcher.take();
     let url = &deployment.program.database_url;

@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &Bench, target: Target, per_message: usize) -> Re
     let servers = bench.groups(None);
     let before = procfs::cpu_seconds(&servers)?;
     let worker = program.start("worker").await?;
-    let complete = watcher.reached(sent.len()).await?;
+    let complete = watcher.reached(&sent).await?;
     let mut used = procfs::used(&before, &procfs::cpu_seconds(&servers)?);
     let own = worker.group().context("the worker ended")?;
     used.extend(procfs::cpu_seconds(&[own])?);
@@ -145,10 +145,13 @@ async fn fill(
                     .map(|message| publish(&channel, &key, message));
                 futures_util::future::try_join_all(publishing).await?;
             }
-            Ok::<_, anyhow::Error>(commands)
+            // The channel goes with the connection: dropped before, it closes by itself, and twice is an error.
+            Ok::<_, anyhow::Error>((commands, channel))
         }
     });
-    for commands in futures_util::future::try_join_all(filling).await? {
+    let filled = futures_util::future::try_join_all(filling).await?;
+    connection.close(200, "".into()).await?;
+    for (commands, _) in filled {
         // Their place in the queue stands for the time: each was stored before the next.
         for (place, (order, number)) in (0_u64..).zip(commands) {
             sent.push(Sent {
@@ -161,7 +164,6 @@ async fn fill(
             });
         }
     }
-    connection.close(200, "".into()).await?;
     Ok(sent)
 }
 
