@@ -32,6 +32,11 @@ const WIRE: &str = "orderly-protocol";
 /// Crates that stand apart and use none of the others.
 const APART: &[&str] = &[DEVENV, CHECKER, "xtask"];
 
+/// The benchmark: beside the product, nothing may depend on it, and it uses no part of what it measures but the domain, for
+/// a baseline that decides the same, and the wire. Its drivers are its own.
+const BENCH: &str = "orderly-bench";
+const BENCH_MAY_USE: &[&str] = &["orderly-domain", "orderly-protocol", DEVENV];
+
 /// Foreign crates that only the named ones of ours may use, outside of tests: a test may speak AMQP or SQL by itself,
 /// as a stranger would.
 const ONLY: &[(&str, &[&str])] = &[
@@ -77,7 +82,7 @@ fn faults(metadata: &Value) -> Result<Vec<String>> {
     let mut faults = Vec::new();
     for package in packages {
         let name = text(&package["name"])?;
-        if layer(name).is_none() && !APART.contains(&name) {
+        if layer(name).is_none() && !APART.contains(&name) && name != BENCH {
             faults.push(format!(
                 "{name} has no place in the layers of xtask's directions.rs"
             ));
@@ -99,6 +104,14 @@ fn faults(metadata: &Value) -> Result<Vec<String>> {
 
 /// Why `name` must not depend on `used`, if so.
 fn fault(name: &str, used: &str, for_tests: bool) -> Option<&'static str> {
+    if used == BENCH {
+        return Some("it is no part of the product");
+    }
+    if name == BENCH {
+        let ours = layer(used).is_some() || APART.contains(&used);
+        return (ours && !BENCH_MAY_USE.contains(&used))
+            .then_some("a benchmark shares no code with what it measures");
+    }
     if used == DEVENV {
         return (!for_tests && name != COMMAND_LINE)
             .then_some("it is for tests and the command line");
@@ -167,6 +180,17 @@ mod tests {
         assert!(fault(CHECKER, "orderly-store", true).is_some());
         assert!(fault(CHECKER, "sqlx", false).is_some());
         assert!(fault("orderly-worker", CHECKER, true).is_some());
+    }
+
+    #[test]
+    fn the_benchmark_stands_beside_the_product() {
+        assert_eq!(fault(BENCH, "orderly-domain", false), None);
+        assert_eq!(fault(BENCH, DEVENV, false), None);
+        assert_eq!(fault(BENCH, "lapin", false), None);
+        assert!(fault(BENCH, "orderly-store", false).is_some());
+        assert!(fault(BENCH, "xtask", false).is_some());
+        assert!(fault("orderly-cli", BENCH, false).is_some());
+        assert!(fault("orderly-worker", BENCH, true).is_some());
     }
 
     #[test]

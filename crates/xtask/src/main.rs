@@ -3,6 +3,7 @@
 //! Owns: what has to be installed, in which order the tools run, and the rules that no tool checks. Must not depend on
 //! the other crates: it is built first, and it runs them.
 
+mod bench;
 mod cargo;
 mod check;
 mod dev;
@@ -20,6 +21,7 @@ usage: cargo xtask COMMAND
 
   dev [ARGUMENTS]   install what is missing, build in release, run `orderly dev ARGUMENTS`
   test [ARGUMENTS]  install what is missing, run `cargo test ARGUMENTS` on private servers
+  bench [ARGUMENTS] install what is missing, build in release, measure (`bench --help` says what)
   check             everything that CI asks for: fmt, directions, clippy, SQL data, docs, tests
   sqlx [--check]    make the offline data of the SQL macros (.sqlx) anew, or say whether it is fresh
   directions        say whether the crates depend on each other as they should
@@ -49,6 +51,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
     };
     match (command.as_str(), rest) {
         ("dev", rest) => dev::run(rest)?,
+        ("bench", rest) => bench::run(rest)?,
         ("test", rest) => check::test(rest)?,
         ("check", []) => check::run()?,
         ("sqlx", []) => sqlx::write()?,
