@@ -35,8 +35,10 @@ pub mod receipt;
 mod reply;
 mod request;
 mod serde_id;
+pub mod session;
 mod shard;
 pub mod timestamp;
+mod token;
 mod write;
 
 pub use action::{action_data, parse_action};

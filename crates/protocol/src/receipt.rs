@@ -1,15 +1,15 @@
 //! Receipts: what lets a client ask for a command that is not recorded yet. `base64url(payload).base64url(HMAC-SHA256)`,
 //! so that any ingress process can answer without a table. How long a receipt is good for is for the caller to say.
 
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use hmac::{Hmac, KeyInit as _, Mac as _};
 use orderly_domain::{CommandId, OrderId, ProducerId};
 use serde::{Deserialize, Serialize};
-use sha2::Sha256;
 
 use crate::timestamp::{self, Timestamp};
+use crate::token::{self, TokenError};
 use crate::{CommandLinks, CommandResource, CommandStatus, Fingerprint, serde_id};
+
+/// Receipts were there before any other token and are signed without one; every other kind has its own.
+const CONTEXT: &str = "";
 
 /// Proof that a command was accepted, durably.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,13 +60,19 @@ pub enum ReceiptError {
     Forged,
 }
 
+impl From<TokenError> for ReceiptError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Malformed => Self::Malformed,
+            TokenError::Forged => Self::Forged,
+        }
+    }
+}
+
 /// The token of `receipt`, signed with `key`.
 #[must_use]
 pub fn sign(receipt: &Receipt, key: &[u8]) -> String {
-    let payload = serde_json::to_vec(receipt).expect("texts are always JSON");
-    let payload = URL_SAFE_NO_PAD.encode(payload);
-    let signature = URL_SAFE_NO_PAD.encode(mac(&payload, key).finalize().into_bytes());
-    format!("{payload}.{signature}")
+    token::sign(CONTEXT, receipt, key)
 }
 
 /// The receipt in `token`, if one of `keys` signed it: the current one and the one before. Signatures are compared in
@@ -75,25 +81,5 @@ pub fn sign(receipt: &Receipt, key: &[u8]) -> String {
 /// # Errors
 /// If it is no receipt, or none of the keys signed it.
 pub fn verify(token: &str, keys: &[&[u8]]) -> Result<Receipt, ReceiptError> {
-    let (payload, signature) = token.split_once('.').ok_or(ReceiptError::Malformed)?;
-    let signature = URL_SAFE_NO_PAD
-        .decode(signature)
-        .map_err(|_| ReceiptError::Malformed)?;
-    // The payload is not looked at before its signature holds.
-    if !keys
-        .iter()
-        .any(|key| mac(payload, key).verify_slice(&signature).is_ok())
-    {
-        return Err(ReceiptError::Forged);
-    }
-    let payload = URL_SAFE_NO_PAD
-        .decode(payload)
-        .map_err(|_| ReceiptError::Malformed)?;
-    serde_json::from_slice(&payload).map_err(|_| ReceiptError::Malformed)
-}
-
-fn mac(payload: &str, key: &[u8]) -> Hmac<Sha256> {
-    let mut mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes keys of every length");
-    mac.update(payload.as_bytes());
-    mac
+    Ok(token::verify(CONTEXT, token, keys)?)
 }

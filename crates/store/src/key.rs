@@ -1,5 +1,5 @@
-//! API keys and the keys of receipts, as stored. Comparing secrets is the protocol's, keeping them in memory the HTTP
-//! side's.
+//! API keys, and the keys of receipts and sessions, as stored. Comparing secrets is the protocol's, keeping them in memory
+//! the HTTP side's.
 
 use orderly_domain::ProducerId;
 use orderly_protocol::Timestamp;
@@ -186,6 +186,25 @@ impl Store {
         .await?;
         keys.iter()
             .map(|key| Row::new("receipt_keys", &key.receipt_key_id).bytes("secret", &key.secret))
+            .collect()
+    }
+
+    /// The keys of sessions: the newest, which signs, and the one before, which still verifies. [`Store::watch_keys`] hears
+    /// of new ones too.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn session_keys(&self) -> Result<Vec<[u8; 32]>, StoreError> {
+        let keys = bounded(
+            sqlx::query!(
+                "select session_key_id, secret from session_keys
+                 order by session_key_id desc limit 2",
+            )
+            .fetch_all(self.pool()),
+        )
+        .await?;
+        keys.iter()
+            .map(|key| Row::new("session_keys", &key.session_key_id).bytes("secret", &key.secret))
             .collect()
     }
 }

@@ -13,3 +13,4 @@ mod order;
 mod parse;
 mod receipt;
 mod sample;
+mod session;

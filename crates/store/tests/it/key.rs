@@ -142,3 +142,25 @@ async fn the_newest_receipt_key_signs_and_the_one_before_verifies() {
         expected
     );
 }
+
+#[tokio::test]
+async fn a_new_session_key_signs_at_once_and_is_announced() {
+    let database = Database::fresh().await;
+    let first = database.store.session_keys().await.unwrap();
+    assert_eq!(first.len(), 1, "a migrated database has one");
+    assert_ne!(first, database.store.receipt_keys().await.unwrap());
+    let token = CancellationToken::new();
+    let mut changed = database.store.watch_keys(&TaskTracker::new(), &token);
+    timeout(LIMIT, changed.changed()).await.unwrap().unwrap();
+    database
+        .run("insert into session_keys (secret) values (sha256('a'))")
+        .await
+        .unwrap();
+    timeout(LIMIT, changed.changed())
+        .await
+        .expect("announced")
+        .unwrap();
+    let keys = database.store.session_keys().await.unwrap();
+    assert_eq!((keys.len(), keys[1]), (2, first[0]));
+    token.cancel();
+}
