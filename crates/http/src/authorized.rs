@@ -12,7 +12,7 @@ use orderly_domain::ProducerId;
 use orderly_protocol::ProblemCode;
 use orderly_protocol::api_key::Scope;
 
-use crate::{Keyring, ProblemResponse};
+use crate::{Keyring, ProblemResponse, session};
 
 /// The owner of a valid API key.
 #[derive(Clone, Debug)]
@@ -78,15 +78,26 @@ where
     type Rejection = ProblemResponse;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ProblemResponse> {
-        let token = bearer(&parts.headers)
-            .ok_or_else(|| unauthorized("send an API key as Authorization: Bearer …"))?;
-        let caller = Keyring::from_ref(state).authenticate(token).await?;
+        let caller = caller(parts, &Keyring::from_ref(state)).await?;
         caller.require_any(R::ANY_OF)?;
         Ok(Self {
             caller,
             requirement: PhantomData,
         })
     }
+}
+
+/// Who sent a request: by its API key or, where no key is sent, by the cookie of a session.
+async fn caller(parts: &Parts, keyring: &Keyring) -> Result<Caller, ProblemResponse> {
+    const NOBODY: &str = "send an API key as Authorization: Bearer …";
+    if parts.headers.contains_key(AUTHORIZATION) {
+        let token = bearer(&parts.headers).ok_or_else(|| unauthorized(NOBODY))?;
+        return keyring.authenticate(token).await;
+    }
+    let session = keyring.session(&parts.headers).await?;
+    let (caller, _) = session.ok_or_else(|| unauthorized(NOBODY))?;
+    session::require_same_origin(&parts.method, &parts.headers)?;
+    Ok(caller)
 }
 
 /// Requirements of one scope each.

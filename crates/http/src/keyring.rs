@@ -1,4 +1,4 @@
-//! The API keys of all producers, held in memory so that authenticating touches no database.
+//! The API keys of all producers, and the keys that sign sessions, held in memory so that authenticating touches no database.
 //!
 //! Reads keys, never writes them.
 
@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use arc_swap::ArcSwap;
 use lru::LruCache;
 use orderly_protocol::ProblemCode;
-use orderly_protocol::api_key::{self, Presented, SecretHash};
+use orderly_protocol::api_key::{self, SecretHash};
 use orderly_store::{ApiKey, Store, StoreError};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -48,6 +48,8 @@ pub struct Keyring {
 struct Inner {
     store: Store,
     live: ArcSwap<HashMap<String, Key>>,
+    /// Newest first; empty until the first read.
+    session_keys: ArcSwap<Vec<[u8; 32]>>,
     unknown: Mutex<LruCache<String, Instant>>,
     lookups: Semaphore,
 }
@@ -79,6 +81,7 @@ impl Keyring {
             inner: Arc::new(Inner {
                 store,
                 live: ArcSwap::default(),
+                session_keys: ArcSwap::default(),
                 unknown: Mutex::new(LruCache::new(UNKNOWN_IDS)),
                 lookups: Semaphore::new(LOOKUPS),
             }),
@@ -92,13 +95,20 @@ impl Keyring {
     pub async fn authenticate(&self, token: &str) -> Result<Caller, ProblemResponse> {
         const REFUSED: &str = "this API key is malformed, unknown or revoked";
         let presented = api_key::parse(token).map_err(|_| unauthorized(REFUSED))?;
-        let key = match self.in_memory(&presented.key_id) {
-            Some(key) => Some(key),
-            None => self.look_up(&presented).await?,
-        };
+        let key = self.find(&presented.key_id).await?;
         key.filter(|key| key.secret_hash.matches(&presented.secret_hash))
             .map(|key| key.caller)
             .ok_or_else(|| unauthorized(REFUSED))
+    }
+
+    /// The owner of the live key with this id, if there is one: for whoever proved otherwise that he had it.
+    pub(crate) async fn owner(&self, key_id: &str) -> Result<Option<Caller>, ProblemResponse> {
+        Ok(self.find(key_id).await?.map(|key| key.caller))
+    }
+
+    /// The keys of sessions, newest first; none before they were first read.
+    pub(crate) fn session_keys(&self) -> Arc<Vec<[u8; 32]>> {
+        self.inner.session_keys.load_full()
     }
 
     /// Keeps the keys fresh until `token` is cancelled: every 5 s and whenever the database says that they changed.
@@ -123,39 +133,40 @@ impl Keyring {
         token.run_until_cancelled(rounds).await;
     }
 
-    fn in_memory(&self, key_id: &str) -> Option<Key> {
-        self.inner.live.load().get(key_id).cloned()
+    async fn find(&self, key_id: &str) -> Result<Option<Key>, ProblemResponse> {
+        let in_memory = self.inner.live.load().get(key_id).cloned();
+        match in_memory {
+            Some(key) => Ok(Some(key)),
+            None => self.look_up(key_id).await,
+        }
     }
 
     /// The key from the database: made a moment ago, or never.
-    async fn look_up(&self, presented: &Presented) -> Result<Option<Key>, ProblemResponse> {
+    async fn look_up(&self, key_id: &str) -> Result<Option<Key>, ProblemResponse> {
         let inner = &self.inner;
-        if self.lately_unknown(&presented.key_id) {
+        if self.lately_unknown(key_id) {
             return Ok(None);
         }
         let Ok(_permit) = inner.lookups.try_acquire() else {
             return Err(cannot_check());
         };
-        let found =
-            match tokio::time::timeout(LOOKUP_TIMEOUT, inner.store.live_key(&presented.key_id))
-                .await
-            {
-                Ok(Ok(found)) => found,
-                Ok(Err(error)) => {
-                    tracing::warn!(error = &error as &dyn Error, "cannot look up an API key");
-                    return Err(cannot_check());
-                }
-                Err(_) => return Err(cannot_check()),
-            };
+        let found = match tokio::time::timeout(LOOKUP_TIMEOUT, inner.store.live_key(key_id)).await {
+            Ok(Ok(found)) => found,
+            Ok(Err(error)) => {
+                tracing::warn!(error = &error as &dyn Error, "cannot look up an API key");
+                return Err(cannot_check());
+            }
+            Err(_) => return Err(cannot_check()),
+        };
         let Some(found) = found else {
-            self.unknown(|ids| ids.put(presented.key_id.clone(), Instant::now()));
+            self.unknown(|ids| ids.put(key_id.to_owned(), Instant::now()));
             return Ok(None);
         };
         let key = Key::from(found);
         // If it was revoked meanwhile, the next refresh takes it out again.
         inner.live.rcu(|live| {
             let mut live = HashMap::clone(live);
-            live.insert(presented.key_id.clone(), key.clone());
+            live.insert(key_id.to_owned(), key.clone());
             live
         });
         Ok(Some(key))
@@ -183,6 +194,8 @@ impl Keyring {
             .map(|key| (key.key_id.clone(), Key::from(key)))
             .collect();
         self.inner.live.store(Arc::new(live));
+        let session_keys = self.inner.store.session_keys().await?;
+        self.inner.session_keys.store(Arc::new(session_keys));
         Ok(())
     }
 }
@@ -202,10 +215,10 @@ impl From<ApiKey> for Key {
     }
 }
 
-fn cannot_check() -> ProblemResponse {
+pub(crate) fn cannot_check() -> ProblemResponse {
     ProblemResponse::new(
         ProblemCode::DatabaseUnavailable,
-        "this API key cannot be checked right now",
+        "who sent this cannot be checked right now",
     )
     .retry_after(1)
 }

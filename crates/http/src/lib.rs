@@ -1,4 +1,4 @@
-//! What every HTTP listener of Orderly shares: serving, request ids, problems, bodies, API keys, readiness.
+//! What every HTTP listener of Orderly shares: serving, request ids, problems, bodies, API keys, sessions, readiness.
 //!
 //! Knows no route but the probes, and nothing of orders.
 
@@ -16,6 +16,7 @@ mod probe;
 mod problem;
 mod readiness;
 mod serve;
+pub mod session;
 
 pub use authorized::{Authorized, Caller, Requirement, scope};
 pub use body::{JsonBody, NdjsonBody};

@@ -31,17 +31,18 @@ impl Requirement for EitherRead {
 }
 
 /// A server with two guarded routes, whose way to the database can be cut.
-struct Guarded {
-    server: Server,
+pub(crate) struct Guarded {
+    pub(crate) server: Server,
     /// Straight to the database.
-    store: Store,
-    proxy: Proxy,
+    pub(crate) store: Store,
+    pub(crate) keyring: Keyring,
+    pub(crate) proxy: Proxy,
     readiness: Readiness,
-    _env: TestEnv,
+    pub(crate) env: TestEnv,
 }
 
 impl Guarded {
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let env = test_env().await;
         let proxy = Proxy::start(&env.database_url).await;
         let options = StoreOptions {
@@ -60,26 +61,24 @@ impl Guarded {
             &TaskTracker::new(),
             &token,
         );
+        let send =
+            |key: Authorized<scope::CommandsWrite>| async move { key.caller.producer.to_string() };
         let router = Router::new()
-            .route(
-                "/send",
-                get(|key: Authorized<scope::CommandsWrite>| async move {
-                    key.caller.producer.to_string()
-                }),
-            )
+            .route("/send", get(send).post(send))
             .route("/read", get(|_: Authorized<EitherRead>| async {}))
-            .with_state(Keys(keyring));
+            .with_state(Keys(keyring.clone()));
         let server = Server::start_with(router, token).await;
         Self {
             server,
             store,
+            keyring,
             proxy,
             readiness,
-            _env: env,
+            env,
         }
     }
 
-    async fn key(&self, scopes: &[Scope]) -> NewKey {
+    pub(crate) async fn key(&self, scopes: &[Scope]) -> NewKey {
         let key = api_key::generate("test").unwrap();
         let row = NewApiKey {
             key_id: key.key_id.clone(),
@@ -102,7 +101,7 @@ impl Guarded {
             .unwrap()
     }
 
-    async fn loaded(&self) {
+    pub(crate) async fn loaded(&self) {
         until("the keys are loaded", || async {
             self.readiness.is_ready()
         })

@@ -6,3 +6,4 @@ mod key;
 mod proxy;
 mod serve;
 mod server;
+mod session;
