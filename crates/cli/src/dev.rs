@@ -11,6 +11,7 @@ use std::{
 
 use anyhow::{Context, anyhow, bail};
 use orderly_broker::BrokerConfig;
+use orderly_dashboard::CookieSecurity;
 use orderly_http::Readiness;
 use orderly_payments::SandboxOptions;
 use orderly_protocol::limits;
@@ -248,13 +249,14 @@ fn start_roles(
     )?;
     let keyring = process.keyring(&store);
     let served = CancellationToken::new();
+    let dashboard = role::dashboard::Options {
+        amqp_url,
+        key_environment: key::ENVIRONMENT,
+        cookie_security: CookieSecurity::default(),
+    };
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
         .merge(role::dashboard::routes(
-            process,
-            &store,
-            &keyring,
-            amqp_url,
-            key::ENVIRONMENT,
+            process, &store, &keyring, &dashboard,
         ))
         .merge(process.probes());
     process.serve("http", listener, routes, served);

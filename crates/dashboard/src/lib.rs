@@ -1,4 +1,4 @@
-//! Role dashboard: everything that is read over HTTP, live events, and writes of stock and keys.
+//! Role dashboard: the web page and its session, everything that is read over HTTP, live events, and writes of stock and keys.
 //!
 //! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
 //! store, under the rules of crate domain. It decides nothing about orders and sends no command.
@@ -8,10 +8,13 @@
     reason = "items are used by their crate path, where the repetition is what makes them readable"
 )]
 
+mod etag;
 mod failure;
 mod keys;
 mod orders;
+mod page;
 mod request;
+mod session;
 mod sse;
 mod state;
 mod stock;
@@ -19,12 +22,21 @@ mod stock;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use session::CookieSecurity;
 pub use sse::EventHub;
 pub use state::DashboardState;
 
 /// The routes of this role. Probes and what holds for every listener are crate http's.
 pub fn router(state: DashboardState) -> Router {
     Router::new()
+        .route("/", get(page::index))
+        .route("/assets/{edition}/{file}", get(page::asset))
+        .route(
+            "/session",
+            get(session::show::handle)
+                .post(session::open::handle)
+                .delete(session::end::handle),
+        )
         .route("/v1/orders", get(orders::list::handle))
         .route("/v1/orders/{order_id}", get(orders::show::handle))
         .route("/v1/orders/{order_id}/events", get(orders::events::handle))

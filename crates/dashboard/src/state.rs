@@ -4,7 +4,7 @@ use axum::extract::FromRef;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
-use crate::EventHub;
+use crate::{CookieSecurity, EventHub};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct DashboardState {
     pub events: EventHub,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
     pub key_environment: String,
+    /// When the cookie of a session may travel over TLS only.
+    pub cookie_security: CookieSecurity,
 }
 
 impl FromRef<DashboardState> for Store {

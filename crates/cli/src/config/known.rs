@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) const CONFIG: &str = "ORDERLY_CONFIG";
 
 /// In the order in which people meet them.
-pub(crate) const KNOWN: [Known; 12] = [
+pub(crate) const KNOWN: [Known; 13] = [
     Known {
         name: "ORDERLY_URL",
         kind: Kind::Text,
@@ -67,6 +67,12 @@ pub(crate) const KNOWN: [Known; 12] = [
         kind: Kind::Text,
         about: "address and port that a role listens on",
         check: |text| parse::socket_address(text).map(drop),
+    },
+    Known {
+        name: "ORDERLY_SESSION_COOKIE_SECURE",
+        kind: Kind::Text,
+        about: "auto or always: when the page's cookie is for https alone",
+        check: |text| parse::cookie_security(text).map(drop),
     },
     Known {
         name: "ORDERLY_LOG",

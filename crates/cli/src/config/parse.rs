@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use orderly_dashboard::CookieSecurity;
 use url::Url;
 
 /// The most that a share of 100 can be.
@@ -49,6 +50,15 @@ pub(crate) fn api_key(text: &str) -> Result<String, String> {
     match orderly_protocol::api_key::parse(text) {
         Ok(_) => Ok(text.to_owned()),
         Err(_) => Err("is not an API key (ord_…), or a character of it is wrong".to_owned()),
+    }
+}
+
+/// When the cookie of a session may travel over TLS only.
+pub(crate) fn cookie_security(text: &str) -> Result<CookieSecurity, String> {
+    match text {
+        "auto" => Ok(CookieSecurity::AsForwarded),
+        "always" => Ok(CookieSecurity::Always),
+        _ => Err("is neither auto nor always".to_owned()),
     }
 }
 

@@ -28,8 +28,9 @@ impl Panel<'_> {
         line(&format!(
             r#"
 {ready} after {seconds:.1} s
-  URL      {url}
-  API key  {key}
+  Dashboard  {url}/#key={key}
+  URL        {url}
+  API key    {key}
 {demo}
 {place}
   curl -sS -X POST {url}/v1/orders -H 'Authorization: Bearer {key}' \

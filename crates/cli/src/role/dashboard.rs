@@ -1,15 +1,19 @@
-//! `orderly dashboard`: reads, status events, stock.
+//! `orderly dashboard`: the web page, reads, status events, stock.
 
 use axum::Router;
-use orderly_dashboard::{DashboardState, EventHub};
+use orderly_dashboard::{CookieSecurity, DashboardState, EventHub};
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
 use tokio_util::sync::CancellationToken;
 
 use super::{Process, Role, RoleFlags, broker, listen, store};
-use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
+use crate::{
+    config::{Settings, parse},
+    exit::Exit,
+    lifecycle::DRAIN_DELAY,
+};
 
-/// Run a dashboard: it serves orders, live status events and stock over HTTP
+/// Run a dashboard: it serves the web page, and orders, live status events and stock over HTTP
 #[derive(Debug, clap::Args)]
 #[command(
     before_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081"
@@ -17,6 +21,10 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 pub(crate) struct DashboardArgs {
     #[command(flatten)]
     flags: RoleFlags,
+    /// Whether browsers send the cookie of a session over https only: auto (where the TLS proxy in front says, by
+    /// X-Forwarded-Proto, that they came so) or always [env: ORDERLY_SESSION_COOKIE_SECURE] [default: auto]
+    #[arg(long, value_name = "WHEN")]
+    session_cookie_secure: Option<String>,
 }
 
 /// The part of new API keys that tells them from those of `orderly dev`.
@@ -27,7 +35,13 @@ const MAX_CONNECTIONS: u32 = 8;
 pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_role();
     let config = args.flags.look_up(&mut settings, Role::Dashboard);
-    let config = settings.finish(|| config)?;
+    let cookie_security = settings.or_default(
+        args.session_cookie_secure.as_ref(),
+        "ORDERLY_SESSION_COOKIE_SECURE",
+        CookieSecurity::default(),
+        parse::cookie_security,
+    );
+    let (config, cookie_security) = settings.finish(|| config.zip(cookie_security))?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
     let store = store(
@@ -37,7 +51,12 @@ pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
         MAX_CONNECTIONS,
     )?;
     let keyring = process.keyring(&store);
-    let routes = routes(&process, &store, &keyring, &config.amqp_url, LIVE);
+    let options = Options {
+        amqp_url: &config.amqp_url,
+        key_environment: LIVE,
+        cookie_security,
+    };
+    let routes = routes(&process, &store, &keyring, &options);
     process.serve(
         "dashboard",
         listener,
@@ -48,17 +67,24 @@ pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
+/// What differs from process to process.
+pub(crate) struct Options<'a> {
+    pub(crate) amqp_url: &'a str,
+    /// The part of new API keys that says where they belong.
+    pub(crate) key_environment: &'a str,
+    pub(crate) cookie_security: CookieSecurity,
+}
+
 /// Starts the role in this process.
 pub(crate) fn routes(
     process: &Process,
     store: &Store,
     keyring: &Keyring,
-    amqp_url: &str,
-    key_environment: &str,
+    options: &Options<'_>,
 ) -> Router {
     let lifecycle = &process.lifecycle;
     let check = lifecycle.readiness().check("events");
-    let broker = broker(amqp_url, Role::Dashboard);
+    let broker = broker(options.amqp_url, Role::Dashboard);
     let events = EventHub::start(
         broker,
         check,
@@ -69,6 +95,7 @@ pub(crate) fn routes(
         store: store.clone(),
         keyring: keyring.clone(),
         events,
-        key_environment: key_environment.to_owned(),
+        key_environment: options.key_environment.to_owned(),
+        cookie_security: options.cookie_security,
     })
 }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, ETAG, IF_NONE_MATCH};
+use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use orderly_http::{Authorized, ProblemResponse, scope};
@@ -11,6 +11,7 @@ use orderly_protocol::{OrderResource, parse_order_state, timestamp};
 use orderly_store::{Lane, Store};
 
 use super::not_found;
+use crate::etag;
 use crate::failure::{database, internal};
 use crate::request::OrderPath;
 
@@ -39,7 +40,7 @@ pub(crate) async fn handle(
     };
     let resource = OrderResource::new(&order, row.created_at, row.updated_at, waiting);
     let etag = resource.etag();
-    let known = resource.waiting.is_none() && matches(&headers, &etag);
+    let known = resource.waiting.is_none() && etag::matches(&headers, &etag);
     let headers = [(ETAG, etag), (CACHE_CONTROL, caching.to_owned())];
     if known {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -55,34 +56,4 @@ fn waiting(lane: &Lane) -> Value {
         "since": timestamp::format(lane.parked_at),
         "commands": lane.commands,
     })
-}
-
-/// Whether `If-None-Match` names `etag`: by weak comparison (RFC 9110, section 13.1.2).
-fn matches(headers: &HeaderMap, etag: &str) -> bool {
-    let lists = headers
-        .get_all(IF_NONE_MATCH)
-        .iter()
-        .filter_map(|value| value.to_str().ok());
-    let mut tags = lists.flat_map(|list| list.split(',')).map(str::trim);
-    tags.any(|tag| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == etag)
-}
-
-#[cfg(test)]
-mod tests {
-    use axum::http::HeaderMap;
-    use axum::http::header::IF_NONE_MATCH;
-
-    use super::matches;
-
-    #[test]
-    fn any_listed_tag_matches_weakly() {
-        let is = |value: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(IF_NONE_MATCH, value.parse().unwrap());
-            matches(&headers, "\"v7\"")
-        };
-        assert!(is("\"v7\"") && is("W/\"v7\"") && is("\"v6\", \"v7\"") && is("*"));
-        assert!(!is("\"v6\"") && !is("v7") && !is("\"v77\""));
-        assert!(!matches(&HeaderMap::new(), "\"v7\""));
-    }
 }

@@ -34,6 +34,9 @@ pub(super) const QUEUE_CHUNKS: usize = 8;
 /// Bytes that are put together into one chunk: a busy stream is not one system call an event.
 const CHUNK_BYTES: usize = 32 << 10;
 
+/// Events that `from=recent` begins with: as many as a page lists.
+const RECENT_EVENTS: usize = 200;
+
 /// Events taken from the ring at once, so that its lock is held for microseconds.
 const READ_EVENTS: usize = 256;
 
@@ -117,9 +120,12 @@ impl Client {
     async fn begin(&mut self, start: Start, tail: &mut watch::Receiver<Tail>) -> Result<(), Ended> {
         match start {
             Start::Now => {
-                let end = async { tail.wait_for(|tail| tail.known).await.map(|tail| tail.end) };
-                self.place = self.wait(end).await?.map_err(|_| Ended)?;
+                self.place = self.end(tail).await?;
                 self.seen = self.place.last_event_id().is_some();
+            }
+            Start::Recent => {
+                self.end(tail).await?;
+                self.place = self.hub.recent(RECENT_EVENTS);
             }
             Start::First => {}
             Start::After(place) => {
@@ -128,6 +134,12 @@ impl Client {
             }
         }
         self.send(frame::greeting(self.place)).await
+    }
+
+    /// The end of what was read so far, as soon as the stream was first seen.
+    async fn end(&mut self, tail: &mut watch::Receiver<Tail>) -> Result<Position, Ended> {
+        let end = async { tail.wait_for(|tail| tail.known).await.map(|tail| tail.end) };
+        self.wait(end).await?.map_err(|_| Ended)
     }
 
     /// The client's place is past what was read so far: waits for it. If it does not come, the place belongs to a stream

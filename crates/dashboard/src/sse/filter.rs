@@ -18,6 +18,8 @@ const FILTER_VALUES: usize = 100;
 pub(super) enum Start {
     /// With what happens from now on.
     Now,
+    /// With the last events that this process still has in memory, so that a screen is not empty until something happens.
+    Recent,
     /// With the oldest event that the stream still has.
     First,
     /// Right after an event that it has seen.
@@ -59,8 +61,9 @@ pub(super) fn parse(
             }
             "last_event_id" => from_query = Some(value.as_str()),
             "from" if value == "first" => start = Start::First,
+            "from" if value == "recent" => start = Start::Recent,
             "from" if value == "now" => start = Start::Now,
-            "from" => return Err(invalid("from in the query is neither first nor now")),
+            "from" => return Err(invalid("from in the query is not first, recent or now")),
             other => {
                 return Err(invalid(format!(
                     "the query parameter {other:?} is unknown; known are order_id, type, last_event_id and from"
@@ -133,9 +136,10 @@ mod tests {
         let after = |text| Start::After(Position::after(text).unwrap());
         assert_eq!(parse(&pairs, Some("2.3")).unwrap().0, after("2.3"));
         assert_eq!(parse(&pairs, Some("")).unwrap().0, after("1.0"));
+        let from = |place| parse(&query(&[("from", place)]), None).unwrap().0;
         assert_eq!(
-            parse(&query(&[("from", "first")]), None).unwrap().0,
-            Start::First
+            [from("first"), from("recent"), from("now")],
+            [Start::First, Start::Recent, Start::Now]
         );
     }
 

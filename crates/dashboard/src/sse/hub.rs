@@ -115,6 +115,11 @@ impl EventHub {
         self.ring().read(from, limit)
     }
 
+    /// The place before the newest `count` events that are kept.
+    pub(super) fn recent(&self, count: usize) -> Position {
+        self.ring().recent(count)
+    }
+
     pub(super) fn clients(&self) -> &Arc<Semaphore> {
         &self.shared.clients
     }

@@ -115,6 +115,14 @@ impl Ring {
         }
     }
 
+    /// The place before the newest `count` events, or before all that are kept if there are fewer.
+    pub(super) fn recent(&self, count: usize) -> Position {
+        let first = self.events.len().saturating_sub(count);
+        self.events
+            .get(first)
+            .map_or(self.end, |event| event.position)
+    }
+
     pub(super) fn end(&self) -> Position {
         self.end
     }
@@ -195,6 +203,16 @@ mod tests {
             positions(ring.read(at(10, 2), 9)).0,
             [at(12, 0), at(12, 1), at(13, 0), at(13, 1), at(13, 2)]
         );
+    }
+
+    #[test]
+    fn the_newest_events_are_found_from_their_number() {
+        let ring = ring();
+        assert_eq!(ring.recent(1), at(12, 1));
+        assert_eq!(ring.recent(3), at(10, 1));
+        assert_eq!(ring.recent(9), at(10, 0));
+        assert_eq!(ring.recent(0), ring.end());
+        assert_eq!(Ring::new(5, 1000).recent(3), Position::default());
     }
 
     #[test]

@@ -76,6 +76,22 @@ async fn from_first_is_everything_that_the_stream_has() {
 }
 
 #[tokio::test]
+async fn from_recent_begins_with_the_last_events_in_memory() {
+    let mut fixture = Fixture::new().await;
+    let dashboard = fixture.start().await;
+    let mut before = dashboard.events("?from=recent", None).await;
+    fixture.write(&events(1, 1..=250)).await;
+    assert_eq!(before.ids(250).await, ids(&events(1, 1..=250)));
+    let mut after = dashboard.events("?from=recent", None).await;
+    assert_eq!(after.ids(200).await, ids(&events(1, 51..=250)));
+    fixture.write(&events(1, 251..=251)).await;
+    assert_eq!(after.ids(1).await, ids(&events(1, 251..=251)));
+    // A place of one's own wins.
+    let mut resumed = dashboard.events("?from=recent", Some(&before.id)).await;
+    assert_eq!(resumed.ids(1).await, ids(&events(1, 251..=251)));
+}
+
+#[tokio::test]
 async fn a_filter_lets_pass_what_was_asked_for() {
     let mut fixture = Fixture::new().await;
     let dashboard = fixture.start().await;

@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use orderly_broker::{BrokerConfig, Connection, Message, Publisher, StreamOffset, topology};
-use orderly_dashboard::{DashboardState, EventHub};
+use orderly_dashboard::{CookieSecurity, DashboardState, EventHub};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
 use orderly_http::{Keyring, Readiness};
@@ -39,7 +39,7 @@ pub(crate) struct Fixture {
 
 /// A dashboard that runs.
 pub(crate) struct Dashboard {
-    url: String,
+    pub(crate) url: String,
     key: String,
     client: Client,
     pub(crate) readiness: Readiness,
@@ -75,6 +75,11 @@ impl Fixture {
     }
 
     pub(crate) async fn start(&self) -> Dashboard {
+        self.start_at("127.0.0.1:0").await
+    }
+
+    /// Starts a dashboard that listens there.
+    pub(crate) async fn start_at(&self, address: &str) -> Dashboard {
         let (token, tasks, readiness) = (
             CancellationToken::new(),
             TaskTracker::new(),
@@ -86,8 +91,9 @@ impl Fixture {
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
+            cookie_security: CookieSecurity::AsForwarded,
         };
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let listener = TcpListener::bind(address).await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let serve = orderly_http::serve(listener, orderly_dashboard::router(state), token.clone());
         let server = tokio::spawn(serve);
