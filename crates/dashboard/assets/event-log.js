@@ -86,9 +86,12 @@ export class EventLog {
   }
 }
 
+/** Which order an event is of, and the version that it made, as its envelope says. */
+export const placeOf = ({ subject, sequence }) => ({ orderId: subject, version: Number(sequence) });
+
 function entryOf(event) {
-  const { order_id: orderId, version, status, held } = event.data;
-  return { orderId, version, status, held, event: eventName(event.type), time: Date.parse(event.time), total: totalOf(event) };
+  const { status, held } = event.data;
+  return { ...placeOf(event), status, held, event: eventName(event.type), time: Date.parse(event.time), total: totalOf(event) };
 }
 
 /** The order's total, where the event says it: what is asked for as payment is the total, which stays from then on. */

@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { byId } from "./dom.js";
+import { placeOf } from "./event-log.js";
 import { explain } from "./failure.js";
 import { isId } from "./format.js";
 import * as view from "./order-view.js";
@@ -52,11 +53,12 @@ export class OrderPane {
   }
 
   /** Takes note of an event, of whichever order. */
-  onEvent({ type, data }) {
+  onEvent(event) {
     if (!this.#asked) return;
-    if (data.order_id === this.#id) {
-      if (data.version > (this.#order?.version ?? 0)) this.#read();
-    } else if (this.#order && moves(type, data, skusOf(this.#order))) {
+    const { orderId, version } = placeOf(event);
+    if (orderId === this.#id) {
+      if (version > (this.#order?.version ?? 0)) this.#read();
+    } else if (this.#order && moves(event, skusOf(this.#order))) {
       this.#stockTimer ??= setTimeout(() => this.#readStockAlone(), STOCK_EVERY_MS);
     }
   }
@@ -166,7 +168,7 @@ export class OrderPane {
 }
 
 /** Whether an event of another order moves the stock of one of these SKUs. One that names no SKU may. */
-function moves(type, data, skus) {
+function moves({ type, data }, skus) {
   const named = (data.lines ?? []).filter((line) => line.sku);
   if (named.length > 0) return named.some((line) => skus.includes(line.sku));
   return /^order\.(shipped|cancelled|returned)\./.test(type);

@@ -9,6 +9,7 @@ use std::fmt::Write as _;
 use std::sync::LazyLock;
 
 use axum::extract::Path;
+use axum::extract::rejection::PathRejection;
 use axum::http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, REFERRER_POLICY,
     X_CONTENT_TYPE_OPTIONS,
@@ -88,9 +89,11 @@ pub(crate) async fn index(headers: HeaderMap) -> Response {
 
 /// `GET /assets/{edition}/{file}`.
 pub(crate) async fn asset(
-    Path((edition, name)): Path<(String, String)>,
+    path: Result<Path<(String, String)>, PathRejection>,
     headers: HeaderMap,
 ) -> Response {
+    // What is not UTF-8 names no file either.
+    let (edition, name) = path.map_or_else(|_| Default::default(), |Path(parts)| parts);
     let file = FILES.iter().find(|file| file.name == name);
     let Some(file) = file.filter(|_| edition == BUILT.edition) else {
         let problem = ProblemResponse::new(

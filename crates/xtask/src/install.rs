@@ -1,4 +1,5 @@
-//! Installs the servers that development needs, without starting any of them.
+//! Installs the servers that development needs, and the browser that tests look at the page with, without starting any of
+//! them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -43,6 +44,16 @@ const REDIS: Need = Need {
     present: || in_path("redis-server"),
 };
 
+/// Tests alone need it, and its driver: Debian's, whose versions belong together.
+const CHROMIUM: Need = Need {
+    package: "chromium",
+    present: || in_path("chromium") || in_path("google-chrome"),
+};
+const CHROMIUM_DRIVER: Need = Need {
+    package: "chromium-driver",
+    present: || in_path("chromedriver"),
+};
+
 /// Something is missing that we may not install. The message says what to do.
 #[derive(Debug)]
 pub(crate) struct NotInstalled {
@@ -70,7 +81,7 @@ pub(crate) fn for_dev() -> Result<()> {
 
 /// Installs what the tests need and is missing.
 pub(crate) fn everything() -> Result<()> {
-    install(&[POSTGRES, RABBITMQ, REDIS])
+    install(&[POSTGRES, RABBITMQ, REDIS, CHROMIUM, CHROMIUM_DRIVER])
 }
 
 fn install(needs: &[Need]) -> Result<()> {
@@ -86,7 +97,7 @@ fn install(needs: &[Need]) -> Result<()> {
     command
         .args(["sh", "-c", SCRIPT, "orderly-install"])
         .args(&packages);
-    cargo::run(&mut command).context("cannot install the servers")
+    cargo::run(&mut command).context("cannot install what is missing")
 }
 
 /// The beginning of a command that runs as root; `None` if we cannot become root without asking anybody.

@@ -74,6 +74,30 @@ impl Dev {
         )
     }
 
+    /// What logging in by the panel's link answers: the key that stands behind # is sent as the page sends it.
+    fn follow_link(&self) -> String {
+        let mut lines = self.panel.iter();
+        let link = lines
+            .find_map(|line| line.trim().strip_prefix("Dashboard"))
+            .unwrap();
+        let (page, key) = link.trim().split_once("/#key=").unwrap();
+        let body = format!(r#"{{"api_key":"{key}"}}"#);
+        success(
+            Command::new("curl")
+                .args([
+                    "-sS",
+                    "-i",
+                    "-H",
+                    "Content-Type: application/json",
+                    "-d",
+                    &body,
+                ])
+                .arg(format!("{page}/session"))
+                .output()
+                .unwrap(),
+        )
+    }
+
     /// Ctrl-C; nothing of it is left then.
     fn interrupt(&mut self) {
         let id = self.child.id().to_string();
@@ -114,6 +138,11 @@ fn it_runs_everything_leaves_nothing_and_keeps_what_it_is_told_to() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
     assert!(success(dev.orderly(&["stock", "show", "MUG-RED"])).contains("MUG-RED"));
+    let answer = dev.follow_link();
+    assert!(
+        answer.starts_with("HTTP/1.1 204") && answer.contains("set-cookie: orderly_session="),
+        "{answer}"
+    );
     let answer = dev.paste();
     assert!(answer.contains(r#""status":"applied""#), "{answer}");
     success(dev.orderly(&["verify"]));

@@ -6,12 +6,18 @@
 )]
 
 mod assets;
+mod browser;
 mod keys;
+mod log_in;
+mod look_up;
 mod order_list;
 mod orders;
 mod page;
 mod session;
+mod shop;
 mod sse;
 mod sse_failure;
 mod stock;
 mod support;
+mod visit;
+mod watch;

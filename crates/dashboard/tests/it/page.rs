@@ -136,6 +136,7 @@ async fn a_file_that_this_build_does_not_have_is_a_problem() {
         format!("{edition}/index.html"),
         "/assets/0123456789abcdef/app.js".to_owned(),
         format!("{edition}/..%2FCargo.toml"),
+        format!("{edition}/%FF.js"),
     ] {
         let response = get(&dashboard, &path).await;
         assert_eq!(
