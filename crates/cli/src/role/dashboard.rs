@@ -13,7 +13,7 @@ use crate::{
     lifecycle::DRAIN_DELAY,
 };
 
-/// Run a dashboard: it serves the web page, and orders, live status events and stock over HTTP
+/// Run a dashboard: it serves a web page, orders, live status events and stock over HTTP
 #[derive(Debug, clap::Args)]
 #[command(
     before_help = "Example:\n  orderly dashboard --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8081"
