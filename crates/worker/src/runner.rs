@@ -24,8 +24,8 @@ const WELL: Duration = Duration::from_secs(5);
 /// How long a shard with a message of an unknown schema is left to other workers before this one looks again.
 const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(30);
 
-/// A small batch takes one to two milliseconds where the database is near (measured). One that takes longer must not hold up
-/// other shards.
+/// Longer than a small batch takes beside its database. One that takes longer waits for something else than a core, and
+/// must not hold up other shards.
 const TURN: Duration = Duration::from_millis(3);
 
 /// What a worker needs.
