@@ -67,8 +67,8 @@ async fn fill(client: &Client, from: i64, until: i64) -> Result<()> {
             "insert into orders (order_id, version, status, held, customer_id, currency, total_minor,
                                  captured_minor, refunded_minor, refund_pending_minor, state,
                                  created_at, updated_at)
-             select id, $3, 'placed', false, 'bench-customer', 'EUR', $4, 0, 0, 0,
-                    replace(replace($5::text, $6, id::text), $7, '\"version\":' || $3)::jsonb,
+             select id, $3::bigint, 'placed', false, 'bench-customer', 'EUR', $4::bigint, 0, 0, 0,
+                    replace(replace($5::text, $6, id::text), $7, '\"version\":' || $3::bigint)::jsonb,
                     now(), now()
              from generate_series($1::bigint, $2::bigint - 1) as number,
                   lateral (select md5('order ' || number)::uuid as id) as named",
