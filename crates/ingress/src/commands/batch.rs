@@ -32,9 +32,8 @@ use crate::Ingress;
 use crate::accept::{accepted_before, envelope, refused, sign, stored};
 use crate::answer::Acceptance;
 use crate::header::{Steering, refuse_steering};
-use crate::key_cache::Known;
 use crate::standing::Standing;
-use crate::submission::{Identity, Route, Submission, invalid_command};
+use crate::submission::{Route, Submission, invalid_command};
 use crate::wait::look;
 
 /// Answers that are ready go out together, up to so many: 30 kB a write.
@@ -45,7 +44,7 @@ enum Line {
     /// It goes to its shard.
     New(Box<Acceptance>, Vec<u8>),
     /// This process accepted it before.
-    Again(Box<Submission>, Identity, Known),
+    Again(Box<Acceptance>),
     Refused(ProblemResponse),
 }
 
@@ -70,7 +69,7 @@ pub(crate) async fn batch(
     };
     let mut lines = Vec::new();
     for line in body.lines() {
-        lines.push(reader.read(line));
+        lines.push(reader.read(line).await);
         // A full batch is milliseconds of work; other requests share this thread.
         tokio::task::consume_budget().await;
     }
@@ -96,15 +95,17 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn read(&mut self, line: &[u8]) -> Line {
-        self.prepare(line).unwrap_or_else(|(order_id, problem)| {
-            self.ended.extend(order_id);
-            Line::Refused(problem)
-        })
+    async fn read(&mut self, line: &[u8]) -> Line {
+        self.prepare(line)
+            .await
+            .unwrap_or_else(|(order_id, problem)| {
+                self.ended.extend(order_id);
+                Line::Refused(problem)
+            })
     }
 
     /// Everything up to the publish. A refusal names the line's order, if that is known.
-    fn prepare(&self, line: &[u8]) -> Result<Line, (Option<OrderId>, ProblemResponse)> {
+    async fn prepare(&self, line: &[u8]) -> Result<Line, (Option<OrderId>, ProblemResponse)> {
         let line = parse_json(line).map_err(|fault| {
             let problem = ProblemResponse::new(ProblemCode::MalformedJson, fault.detail);
             (None, problem)
@@ -121,7 +122,10 @@ impl Reader<'_> {
             return Err((named, problem));
         }
         if let Some(known) = self.ingress.key_cache().get(identity.command_id) {
-            return Ok(Line::Again(Box::new(submission), identity, known));
+            // Before anything is published: if the key was another request's, the lines after it end here.
+            let accepted = accepted_before(self.ingress, &submission, identity, known).await;
+            let accepted = accepted.map_err(|problem| (Some(identity.order_id), problem))?;
+            return Ok(Line::Again(Box::new(accepted)));
         }
         let accepted = sign(
             self.ingress,
@@ -162,7 +166,7 @@ fn answers(
 ) -> Vec<Answer> {
     let fresh = lines.iter_mut().filter_map(|line| match line {
         Line::New(accepted, envelope) => Some((accepted.identity.order_id, mem::take(envelope))),
-        Line::Again(..) | Line::Refused(_) => None,
+        Line::Again(_) | Line::Refused(_) => None,
     });
     let mut published = ingress
         .publisher()
@@ -183,12 +187,9 @@ fn answers(
                         )
                     })
                 }
-                Line::Again(submission, identity, known) => Box::pin(async move {
-                    write(
-                        again(&ingress, &submission, identity, known).await,
-                        &request_id,
-                    )
-                }),
+                Line::Again(accepted) => {
+                    Box::pin(async move { write(again(&ingress, &accepted).await, &request_id) })
+                }
                 Line::Refused(problem) => Box::pin(ready(write(Err(problem), &request_id))),
             }
         })
@@ -211,15 +212,9 @@ async fn new(
     })
 }
 
-async fn again(
-    ingress: &Ingress,
-    submission: &Submission,
-    identity: Identity,
-    known: Known,
-) -> Result<Taken, ProblemResponse> {
-    let accepted = accepted_before(ingress, submission, identity, known).await?;
+async fn again(ingress: &Ingress, accepted: &Acceptance) -> Result<Taken, ProblemResponse> {
     Ok(Taken {
-        command: accepted.line(look(ingress, identity).await)?,
+        command: accepted.line(look(ingress, accepted.identity).await)?,
         idempotent_replayed: true,
     })
 }

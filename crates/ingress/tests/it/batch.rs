@@ -136,6 +136,19 @@ async fn what_follows_a_refused_line_of_its_order_is_not_accepted() {
 }
 
 #[tokio::test]
+async fn what_follows_a_line_with_a_reused_key_is_not_accepted() {
+    let stage = Stage::new().await;
+    let order_id = Uuid::new_v4();
+    stage.batch(&[note(order_id, 0)]).send_batch().await;
+    let other = note(order_id, 0).replace("\"0\"", "\"other\"");
+    let answers = stage.batch(&[other, note(order_id, 1)]).send_batch().await;
+    assert_eq!(
+        verdicts(&answers),
+        ["idempotency_key_reused", "preceding_not_accepted"]
+    );
+}
+
+#[tokio::test]
 async fn a_batch_sent_again_is_the_same_commands() {
     let stage = Stage::new().await;
     let order_id = Uuid::new_v4();
