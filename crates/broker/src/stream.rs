@@ -1,5 +1,7 @@
 //! Reading a RabbitMQ stream over AMQP 0.9.1. The reader keeps the offset; the broker keeps none over this protocol.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures_util::FutureExt;
 use lapin::{
@@ -7,8 +9,13 @@ use lapin::{
     options::BasicAckOptions,
     types::{AMQPValue, FieldTable},
 };
+use tokio::time::{Instant, timeout_at};
 
 use crate::{channel::Channel, consumer::Consumer, delivery::unsigned, error::BrokerError};
+
+/// How long a credit is kept when it need not be given back yet. Far below any consumer timeout: to the broker a message
+/// without its credit is one that nobody acknowledges.
+const KEEP_CREDIT: Duration = Duration::from_secs(1);
 
 /// Both the consumer argument and the header of each delivery.
 const OFFSET: &str = "x-stream-offset";
@@ -52,8 +59,14 @@ pub struct StreamMessage {
 /// A reader of one stream, in order from its offset on.
 pub struct StreamReader {
     consumer: Consumer,
-    /// The message that was handed out last: asking for the next one gives its credit back.
-    unacked: Option<Acker>,
+    /// The messages whose credits are still to be given back: the last of them, and how many. The last was handed out last,
+    /// and is done when the next one is asked for.
+    owed: Option<Acker>,
+    /// When they are given back at the latest.
+    due: Instant,
+    owed_credits: u16,
+    /// So many credits go back at once: an ack a message was half of what reading costs the broker.
+    credits_at_once: u16,
     over: bool,
 }
 
@@ -70,7 +83,10 @@ impl StreamReader {
         let consumer = Consumer::start_with_prefetch(channel, stream, prefetch, arguments).await?;
         Ok(Self {
             consumer,
-            unacked: None,
+            owed: None,
+            due: Instant::now(),
+            owed_credits: 0,
+            credits_at_once: (prefetch / 4).max(1),
             over: false,
         })
     }
@@ -91,14 +107,18 @@ impl StreamReader {
 
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
         const ACTION: &str = "read a stream";
-        if let Some(acker) = self.unacked.take() {
-            give_credit(&acker)?;
+        if self.owed_credits >= self.credits_at_once {
+            self.give_credits()?;
         }
-        let arrival = self
-            .consumer
-            .next()
-            .await
-            .ok_or(BrokerError::Lost { action: ACTION })?;
+        let arrival = if self.owed.is_some()
+            && let Ok(arrival) = timeout_at(self.due, self.consumer.next()).await
+        {
+            arrival
+        } else {
+            self.give_credits()?;
+            self.consumer.next().await
+        };
+        let arrival = arrival.ok_or(BrokerError::Lost { action: ACTION })?;
         let Some(delivery) = arrival else {
             return Ok(None);
         };
@@ -108,7 +128,10 @@ impl StreamReader {
         })?;
         let headers = delivery.properties.headers().clone().unwrap_or_default();
         let offset = unsigned(&headers, OFFSET).ok_or(BrokerError::NoOffset)?;
-        self.unacked = Some(delivery.acker);
+        if self.owed.replace(delivery.acker).is_none() {
+            self.due = Instant::now() + KEEP_CREDIT;
+        }
+        self.owed_credits += 1;
         Ok(Some(StreamMessage {
             offset,
             body: delivery.data.into(),
@@ -119,19 +142,24 @@ impl StreamReader {
                 .map(ToString::to_string),
         }))
     }
-}
 
-/// Gives one credit back; a stream knows no other meaning of an ack.
-///
-/// The first poll of an ack queues it, and its outcome only tells that it was written: waiting for that would make every
-/// message wait for the socket. If it cannot be written, the reader's next item is an error.
-fn give_credit(acker: &Acker) -> Result<(), BrokerError> {
-    match acker.ack(BasicAckOptions::default()).now_or_never() {
-        None | Some(Ok(true)) => Ok(()),
-        Some(Ok(false)) => Err(BrokerError::NotAcknowledged),
-        Some(Err(error)) => Err(BrokerError::Failed {
-            action: "acknowledge a stream message",
-            source: error.into(),
-        }),
+    /// Gives credits back; a stream knows no other meaning of an ack.
+    ///
+    /// The first poll of an ack queues it, and its outcome only tells that it was written: waiting for that would make
+    /// messages wait for the socket. If it cannot be written, the reader's next item is an error.
+    fn give_credits(&mut self) -> Result<(), BrokerError> {
+        self.owed_credits = 0;
+        let Some(last) = self.owed.take() else {
+            return Ok(());
+        };
+        let up_to_it = BasicAckOptions { multiple: true };
+        match last.ack(up_to_it).now_or_never() {
+            None | Some(Ok(true)) => Ok(()),
+            Some(Ok(false)) => Err(BrokerError::NotAcknowledged),
+            Some(Err(error)) => Err(BrokerError::Failed {
+                action: "acknowledge a stream message",
+                source: error.into(),
+            }),
+        }
     }
 }

@@ -1,28 +1,37 @@
 //! The worker's transaction: fence, dedupe, load, lock, write, commit. It decides nothing.
 //!
+//! Four round trips whatever the size of the batch, and one more when it touches stock: begin with the fence, dedupe with
+//! load, write, commit.
+//!
 //! Lock order, the same everywhere: shard row, stock rows by SKU, outcomes by command id. Nothing else is shared between
 //! shards, so two batches can only wait for each other in one direction.
 
 mod read;
 mod row;
+mod session;
 mod write;
 
-use sqlx::{PgPool, Postgres, Transaction};
+use std::sync::Arc;
 
-pub use read::{Known, LoadedOrder};
+use sqlx::{AssertSqlSafe, PgPool, Row};
+
+pub use read::{Found, Known, LoadedOrder};
 pub use row::{
     Conflict, DeadLetter, NewEvent, NewOutcome, OrderWrite, Parked, ParkedReason, StockWriteRow,
     Writes,
 };
+pub(crate) use session::BatchSessions;
 
 use crate::store::bounded;
 use crate::{Fence, Store, StoreError};
 use orderly_protocol::Timestamp;
+use session::BatchSession;
 
-/// One batch's transaction, begun behind its fence. Dropping it rolls everything back.
+/// One batch's transaction, begun behind its fence. Dropping it closes its session: everything it wrote is taken back.
 #[derive(Debug)]
 pub struct BatchTransaction {
-    transaction: Transaction<'static, Postgres>,
+    session: BatchSession,
+    sessions: Arc<BatchSessions>,
     /// To look, and its session's number, when it waits for a lock.
     pool: PgPool,
     pid: i32,
@@ -40,26 +49,31 @@ impl Store {
     /// # Errors
     /// Any fault of the database.
     pub async fn begin_batch(&self, fence: &Fence) -> Result<Option<BatchTransaction>, StoreError> {
-        let mut transaction = bounded(self.pool().begin()).await?;
-        let held = bounded(
-            sqlx::query!(
-                r#"select clock_timestamp() as "at!", pg_backend_pid() as "pid!" from shards
-               where generation = $1 and shard = $2 and owner = $3 and epoch = $4
-                 and drained_at is null
-               for share"#,
-                fence.shard.generation,
-                fence.shard.shard,
-                fence.owner,
-                fence.epoch,
-            )
-            .fetch_optional(&mut *transaction),
-        )
-        .await?;
-        Ok(held.map(|held| BatchTransaction {
-            transaction,
+        let sessions = self.batch_sessions();
+        let mut session = sessions.take(self.pool()).await?;
+        // The simple protocol takes both statements at once, but no parameters.
+        let statements = sqlx::raw_sql(AssertSqlSafe(format!(
+            "begin isolation level read committed;
+             select clock_timestamp(), pg_backend_pid() from shards
+             where generation = {} and shard = {} and owner = {} and epoch = {}
+               and drained_at is null
+             for share",
+            fence.shard.generation,
+            fence.shard.shard,
+            literal(&fence.owner),
+            fence.epoch,
+        )));
+        let begun = bounded(statements.fetch_all(&mut *session)).await;
+        let held = begun.inspect_err(|_| sessions.forget())?;
+        let Some(held) = held.first() else {
+            return Ok(None);
+        };
+        Ok(Some(BatchTransaction {
+            at: held.try_get(0)?,
+            pid: held.try_get(1)?,
+            session,
+            sessions: Arc::clone(sessions),
             pool: self.pool().clone(),
-            pid: held.pid,
-            at: held.at,
         }))
     }
 }
@@ -70,7 +84,27 @@ impl BatchTransaction {
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn commit(self) -> Result<(), StoreError> {
-        bounded(self.transaction.commit()).await
+    pub async fn commit(mut self) -> Result<(), StoreError> {
+        bounded(sqlx::raw_sql("commit").execute(&mut *self.session)).await?;
+        self.sessions.keep(self.session);
+        Ok(())
+    }
+}
+
+/// A text as SQL, with the settings that every session has (`standard_conforming_strings`).
+fn literal(text: &str) -> String {
+    format!("'{}'", text.replace('\'', "''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_text_cannot_end_its_literal() {
+        assert_eq!(
+            literal(r"a'; drop table orders; --\"),
+            r"'a''; drop table orders; --\'"
+        );
     }
 }

@@ -30,8 +30,8 @@ mod verify;
 
 pub use attempt::Attempt;
 pub use batch::{
-    BatchTransaction, Conflict, DeadLetter, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite,
-    Parked, ParkedReason, StockWriteRow, Writes,
+    BatchTransaction, Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome,
+    OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,
 };
 pub use command::ParkedCommand;
 pub use error::{FaultClass, StoreError};

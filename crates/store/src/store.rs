@@ -7,16 +7,17 @@ use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::time::timeout;
 
 use crate::StoreError;
+use crate::batch::BatchSessions;
 
 /// Waiting longer for a connection only moves the queue from Postgres into the process.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
+pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// No statement of a role runs for long; one that does is stuck, and its locks must go.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Longer than a connection and one statement may take together, so that the server's own limits, which say more, fire
 /// first. This one is for a server that does not answer at all: the driver itself would wait for ever.
-const CALL_TIMEOUT: Duration = Duration::from_secs(20);
+pub(crate) const CALL_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A stock row is held for one batch, which takes milliseconds. Waiting longer means that its holder is stuck.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(2);
@@ -46,7 +47,7 @@ pub enum SessionProfile {
 pub struct StoreOptions {
     /// Shows in `pg_stat_activity`.
     pub application_name: String,
-    /// Upper bound of the pool. Listeners, the relay's lock and migrations use connections of their own.
+    /// Upper bound of the pool, and once more of the worker's sessions for batches. Listeners, the relay's lock and migrations use connections of their own.
     pub max_connections: u32,
     /// Which promises the sessions make.
     pub profile: SessionProfile,
@@ -56,6 +57,7 @@ pub struct StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pool: PgPool,
+    batch_sessions: Arc<BatchSessions>,
 }
 
 impl Store {
@@ -66,7 +68,7 @@ impl Store {
     pub async fn connect(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         let session = session_options(url.parse()?, options);
         let pool = pool_options(options).connect_with(session).await?;
-        Ok(Self { pool })
+        Ok(Self::new(pool, options))
     }
 
     /// As [`Store::connect`], but opens its first connection when it is needed: for a role that must start while the
@@ -76,14 +78,26 @@ impl Store {
     /// An unreadable `url`.
     pub fn connect_lazy(url: &str, options: &StoreOptions) -> Result<Self, StoreError> {
         let session = session_options(url.parse()?, options);
-        Ok(Self {
-            pool: pool_options(options).connect_lazy_with(session),
-        })
+        let pool = pool_options(options).connect_lazy_with(session);
+        Ok(Self::new(pool, options))
+    }
+
+    fn new(pool: PgPool, options: &StoreOptions) -> Self {
+        let batch_sessions = Arc::new(BatchSessions::at_most(options.max_connections));
+        Self {
+            pool,
+            batch_sessions,
+        }
     }
 
     /// Closes all connections, after those in use have come back.
     pub async fn close(&self) {
+        self.batch_sessions.close().await;
         self.pool.close().await;
+    }
+
+    pub(crate) fn batch_sessions(&self) -> &Arc<BatchSessions> {
+        &self.batch_sessions
     }
 
     pub(crate) fn pool(&self) -> &PgPool {
@@ -113,8 +127,6 @@ fn pool_options(options: &StoreOptions) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // The test costs a round trip. A batch does not pay for it: it runs again anyway when its connection is dead.
-        .test_before_acquire(options.profile == SessionProfile::General)
 }
 
 fn session_options(connect: PgConnectOptions, options: &StoreOptions) -> PgConnectOptions {
@@ -144,6 +156,9 @@ fn session_options(connect: PgConnectOptions, options: &StoreOptions) -> PgConne
             ("enable_hashjoin", "off"),
             ("enable_mergejoin", "off"),
             ("jit", "off"),
+            // With these there is one good plan whatever the values are; making it anew for each batch was a sixth of
+            // the CPU of Postgres.
+            ("plan_cache_mode", "force_generic_plan"),
         ]),
     }
 }

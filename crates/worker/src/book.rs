@@ -14,7 +14,7 @@ use orderly_protocol::{
     parse_order_state,
 };
 use orderly_store::{
-    Conflict, DeadLetter, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked,
+    Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked,
     ParkedReason, StockWriteRow, Writes,
 };
 use sha2::{Digest, Sha256};
@@ -63,11 +63,12 @@ struct Page {
 }
 
 impl Book {
-    pub(crate) fn new(shard: ShardId, at: Timestamp, known: Vec<Known>) -> Self {
-        Self {
+    pub(crate) fn new(shard: ShardId, at: Timestamp, found: Found) -> Self {
+        let mut book = Self {
             shard,
             at,
-            known: known
+            known: found
+                .known
                 .into_iter()
                 .map(|known| (known.command_id, known))
                 .collect(),
@@ -77,7 +78,9 @@ impl Book {
             moved: BTreeSet::new(),
             writes: Writes::default(),
             effects: Effects::default(),
-        }
+        };
+        book.open(found.orders);
+        book
     }
 
     /// Commands that an earlier delivery took: it may have died between its commit and its publish. Not those that this
@@ -92,17 +95,7 @@ impl Book {
         again.map(|item| item.command_id).collect()
     }
 
-    /// The orders of commands that are not known yet, in id order, each once.
-    pub(crate) fn wanted_orders(&self, batch: &Batch) -> Vec<OrderId> {
-        let wanted: BTreeSet<_> = batch
-            .items()
-            .filter(|item| !self.known.contains_key(&item.command_id))
-            .map(|item| item.order_id)
-            .collect();
-        wanted.into_iter().collect()
-    }
-
-    pub(crate) fn open(&mut self, loaded: Vec<LoadedOrder>) {
+    fn open(&mut self, loaded: Vec<LoadedOrder>) {
         for found in loaded {
             let (version, order) = match found.row {
                 None => (Version::NONE, Ok(None)),
@@ -125,6 +118,9 @@ impl Book {
             let (Ok(command), Some(page)) = (&item.command, self.pages.get(&item.order_id)) else {
                 continue;
             };
+            if self.known.contains_key(&item.command_id) {
+                continue;
+            }
             if command.action.touches_stock() {
                 wanted.extend(command.action.skus().cloned());
                 if let Ok(Some(order)) = &page.order {

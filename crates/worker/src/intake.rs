@@ -2,7 +2,7 @@
 //!
 //! Decoding is per envelope: a bad one does not take its neighbours along.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use orderly_broker::Delivery;
@@ -230,6 +230,17 @@ impl Batch {
             Work::Command(item) => Some(item.as_ref()),
             _ => None,
         })
+    }
+
+    /// Their ids, in order.
+    pub(crate) fn command_ids(&self) -> Vec<CommandId> {
+        self.items().map(|item| item.command_id).collect()
+    }
+
+    /// The orders of its commands, in id order, each once.
+    pub(crate) fn order_ids(&self) -> Vec<OrderId> {
+        let ids: BTreeSet<_> = self.items().map(|item| item.order_id).collect();
+        ids.into_iter().collect()
     }
 
     /// The same work, one piece a batch; the last one keeps what there is to ack.

@@ -49,24 +49,24 @@ pub(crate) async fn process(
         .await?
         .ok_or(ProcessError::Fenced)?;
 
-    // dedupe: which command ids are taken?
-    let ids: Vec<_> = batch.items().map(|item| item.command_id).collect();
-    let known = transaction.dedupe(&ids).await?;
+    // dedupe: which command ids are taken? load: the orders and their lanes, in the same statement.
+    let found = transaction
+        .dedupe_and_load(&batch.command_ids(), &batch.order_ids())
+        .await?;
     let at = transaction.at;
-    let mut book = Book::new(fence.shard, at, known);
+    let mut book = Book::new(fence.shard, at, found);
 
     // What an earlier delivery committed may never have been published: its events go out again, before those of this batch.
     let again = book.taken_by_earlier_deliveries(batch);
     let mut events = transaction.events_of_deliveries(&again).await?;
 
-    // load: orders and lanes, then the stock they can touch, locked in SKU order.
-    book.open(transaction.load(&book.wanted_orders(batch)).await?);
+    // load: the stock that they can touch, locked in SKU order.
     book.stock(transaction.lock_stock(&book.wanted_skus(batch)).await?);
 
     // decide, evolve: in memory, in order.
     book.decide(batch).map_err(ProcessError::NotLoaded)?;
 
-    // write: one statement per table.
+    // write: one statement for all that was decided.
     let (writes, effects) = book.close();
     transaction.write(&writes).await?;
 

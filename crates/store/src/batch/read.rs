@@ -33,29 +33,59 @@ pub struct LoadedOrder {
     pub lane_tail: Option<i64>,
 }
 
+/// What a batch finds of its commands and orders.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// The command ids that are taken.
+    pub known: Vec<Known>,
+    /// Every order that was asked for.
+    pub orders: Vec<LoadedOrder>,
+}
+
 impl BatchTransaction {
-    /// Which of these command ids are taken: decided, or waiting in a lane.
+    /// Which of these command ids are taken (decided, or waiting in a lane), and each of these orders with its lane: one
+    /// statement, one snapshot, one round trip.
+    ///
+    /// No row lock on an order: behind the fence nobody else writes an order of this shard, and the write checks the
+    /// version all the same.
     ///
     /// # Errors
     /// Any fault of the database, and a row that cannot be read.
-    pub async fn dedupe(&mut self, ids: &[CommandId]) -> Result<Vec<Known>, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    pub async fn dedupe_and_load(
+        &mut self,
+        commands: &[CommandId],
+        orders: &[OrderId],
+    ) -> Result<Found, StoreError> {
+        let commands: Vec<Uuid> = commands.iter().map(|id| id.0).collect();
+        let orders: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
+        // A command's row has its fingerprint; an order's has none.
         let rows = bounded(
             sqlx::query!(
-                r#"select command_id as "command_id!", fingerprint as "fingerprint!", outcome,
-                      version, rejection ->> 'code' as code
+                r#"select command_id as "id!", fingerprint, outcome, version,
+                      rejection ->> 'code' as code, null as state, null::bigint as lane_tail
                from commands where command_id = any($1)
                union all
-               select command_id, fingerprint, null, null, null
-               from lane_entries where command_id = any($1)"#,
-                &ids,
+               select command_id, fingerprint, null, null, null, null, null
+               from lane_entries where command_id = any($1)
+               union all
+               select wanted.order_id, null, null, orders.version, null, orders.state::text,
+                      case when lanes.order_id is not null then
+                          coalesce((select max(position) from lane_entries
+                                    where lane_entries.order_id = lanes.order_id), 0)
+                      end
+               from unnest($2::uuid[]) as wanted (order_id)
+               left join orders on orders.order_id = wanted.order_id
+               left join lanes on lanes.order_id = wanted.order_id"#,
+                &commands,
+                &orders,
             )
-            .fetch_all(&mut *self.transaction),
+            .fetch_all(&mut *self.session),
         )
         .await?;
-        rows.into_iter()
-            .map(|cells| {
-                let row = Row::new("commands", &cells.command_id);
+        let mut found = Found::default();
+        for cells in rows {
+            if let Some(fingerprint) = cells.fingerprint {
+                let row = Row::new("commands", &cells.id);
                 let outcome = match cells.outcome.zip(cells.version) {
                     None => None,
                     Some((outcome, version)) => Some((
@@ -64,13 +94,25 @@ impl BatchTransaction {
                         cells.code,
                     )),
                 };
-                Ok(Known {
-                    command_id: CommandId(cells.command_id),
-                    fingerprint: row.fingerprint("fingerprint", &cells.fingerprint)?,
+                found.known.push(Known {
+                    command_id: CommandId(cells.id),
+                    fingerprint: row.fingerprint("fingerprint", &fingerprint)?,
                     outcome,
-                })
-            })
-            .collect()
+                });
+            } else {
+                let row = Row::new("orders", &cells.id);
+                let state = match cells.version.zip(cells.state) {
+                    None => None,
+                    Some((version, state)) => Some((row.version("version", version)?, state)),
+                };
+                found.orders.push(LoadedOrder {
+                    order_id: OrderId(cells.id),
+                    row: state,
+                    lane_tail: cells.lane_tail,
+                });
+            }
+        }
+        Ok(found)
     }
 
     /// Every event that was written in the transactions of these deliveries, in the order of the log.
@@ -95,49 +137,10 @@ impl BatchTransaction {
                    order by log_id"#,
                 &ids,
             )
-            .fetch_all(&mut *self.transaction),
+            .fetch_all(&mut *self.session),
         )
         .await?;
         events.into_iter().map(RecordedEvent::try_from).collect()
-    }
-
-    /// Each of these orders and its lane. No row lock: behind the fence nobody else writes an order of this shard, and
-    /// the write checks the version all the same.
-    ///
-    /// # Errors
-    /// Any fault of the database, and a row that cannot be read.
-    pub async fn load(&mut self, ids: &[OrderId]) -> Result<Vec<LoadedOrder>, StoreError> {
-        let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
-        let rows = bounded(
-            sqlx::query!(
-                r#"select wanted.order_id as "order_id!", orders.version as "version?",
-                      orders.state::text as "state?",
-                      case when lanes.order_id is not null then
-                          coalesce((select max(position) from lane_entries
-                                    where lane_entries.order_id = lanes.order_id), 0)
-                      end as lane_tail
-               from unnest($1::uuid[]) as wanted (order_id)
-               left join orders on orders.order_id = wanted.order_id
-               left join lanes on lanes.order_id = wanted.order_id"#,
-                &ids,
-            )
-            .fetch_all(&mut *self.transaction),
-        )
-        .await?;
-        rows.into_iter()
-            .map(|cells| {
-                let row = Row::new("orders", &cells.order_id);
-                let found = match cells.version.zip(cells.state) {
-                    None => None,
-                    Some((version, state)) => Some((row.version("version", version)?, state)),
-                };
-                Ok(LoadedOrder {
-                    order_id: OrderId(cells.order_id),
-                    row: found,
-                    lane_tail: cells.lane_tail,
-                })
-            })
-            .collect()
     }
 
     /// Locks the stock rows of `skus` in SKU order and reads them. A SKU without a row is known to be unknown.
@@ -160,7 +163,7 @@ impl BatchTransaction {
              for no key update",
                 &names,
             )
-            .fetch_all(&mut *self.transaction),
+            .fetch_all(&mut *self.session),
         );
         let rows = ending_stopped_holders(&self.pool, self.pid, locking).await?;
         for sku in skus {

@@ -1,42 +1,51 @@
-//! What a batch leaves behind: one statement per table, each over arrays, so that the number of round trips does not
-//! grow with the batch.
+//! What a batch leaves behind, over arrays: the number of round trips does not grow with the batch, and what every batch
+//! writes is one statement.
 
-use orderly_domain::{OrderId, StockMovement, Version};
+use orderly_domain::Version;
 
 use super::BatchTransaction;
-use super::row::{
-    Conflict, DeadLetter, NewEvent, NewOutcome, OrderWrite, Parked, StockWriteRow, Writes,
-};
+use super::row::{Conflict, DeadLetter, Parked, Writes};
 use crate::StoreError;
 use crate::cell::from_version;
 use crate::store::bounded;
 
 impl BatchTransaction {
-    /// Writes everything. Outcomes come first: if another shard wrote one of their ids meanwhile, the violation of
-    /// `commands_pkey` ends the transaction before it holds more locks.
+    /// Writes everything. An error ends the transaction.
     ///
     /// # Errors
     /// Any fault of the database, constraints by name, and an order that is not at the version it was loaded at.
     pub async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
-        self.insert_outcomes(&writes.outcomes).await?;
-        self.insert_events(&writes.events).await?;
-        let (new, changed): (Vec<_>, Vec<_>) = writes
-            .orders
-            .iter()
-            .partition(|order| order.loaded == Version::NONE);
-        self.insert_orders(&new).await?;
-        self.update_orders(&changed).await?;
-        self.update_stock(&writes.stock).await?;
-        self.insert_movements(&writes.movements).await?;
+        self.write_decided(writes).await?;
         self.insert_conflicts(&writes.conflicts).await?;
         self.insert_parked(&writes.parked).await?;
         self.insert_dead_letters(&writes.dead_letters).await
     }
 
-    /// Sorted by command id, so that two shards that meet in the index wait in one direction. Never `on conflict do
-    /// nothing`: an id that another shard wrote first must fail here, for its outcome was not ours to decide.
-    async fn insert_outcomes(&mut self, outcomes: &[NewOutcome]) -> Result<(), StoreError> {
-        if outcomes.is_empty() {
+    /// What decisions leave, in one statement with one part a table.
+    ///
+    /// - Outcomes are sorted by command id, so that two shards that meet in the index wait in one direction. Never `on
+    ///   conflict do nothing`: an id that another shard wrote first must fail here, for its outcome was not ours to decide.
+    /// - Events are sorted by their place: `log_id` is drawn row by row, and follows the order in which they happened.
+    /// - Orders are written optimistically as well: one that is not at the version the batch loaded is a fault, not a lost
+    ///   update. Customer and currency never change.
+    /// - Stock rows are locked since [`Self::lock_stock`].
+    ///
+    /// Only outcomes and stock are shared with other shards, so the order of the parts matters to nobody.
+    #[allow(
+        clippy::too_many_lines,
+        reason = "one statement with one part a table, and its columns"
+    )]
+    async fn write_decided(&mut self, writes: &Writes) -> Result<(), StoreError> {
+        let Writes {
+            outcomes,
+            events,
+            orders,
+            stock,
+            movements,
+            ..
+        } = writes;
+        let decided = [outcomes.len(), events.len(), orders.len(), stock.len()];
+        if decided.iter().all(|rows| *rows == 0) && movements.is_empty() {
             return Ok(());
         }
         let rejections = outcomes
@@ -44,17 +53,76 @@ impl BatchTransaction {
             .map(|o| o.rejection.as_ref().map(serde_json::to_string).transpose())
             .collect::<Result<Vec<_>, _>>()
             .expect("texts serialize");
-        let inserted = bounded(
+        let written = bounded(
             sqlx::query!(
-                "insert into commands (command_id, order_id, producer, type, fingerprint, outcome,
-                                   version, rejection, accepted_at, decided_at)
-             select command_id, order_id, producer, type, fingerprint, outcome,
-                    version, rejection::jsonb, accepted_at, $10
-             from unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::text[], $5::bytea[], $6::text[],
-                         $7::bigint[], $8::text[], $9::timestamptz[])
-                  as t (command_id, order_id, producer, type, fingerprint, outcome,
-                        version, rejection, accepted_at)
-             order by command_id",
+                r#"with outcomes as (
+                 insert into commands (command_id, order_id, producer, type, fingerprint, outcome,
+                                       version, rejection, accepted_at, decided_at)
+                 select command_id, order_id, producer, type, fingerprint, outcome,
+                        version, rejection::jsonb, accepted_at, $1
+                 from unnest($2::uuid[], $3::uuid[], $4::uuid[], $5::text[], $6::bytea[], $7::text[],
+                             $8::bigint[], $9::text[], $10::timestamptz[])
+                      as t (command_id, order_id, producer, type, fingerprint, outcome,
+                            version, rejection, accepted_at)
+                 order by command_id
+                 returning 1
+             ), happened as (
+                 insert into events (order_id, version, command_id, delivery_id, type, data,
+                                     traceparent, recorded_at)
+                 select order_id, version, command_id, delivery_id, type, data::jsonb, traceparent,
+                        recorded_at
+                 from unnest($11::uuid[], $12::bigint[], $13::uuid[], $14::uuid[], $15::text[],
+                             $16::text[], $17::text[], $18::timestamptz[])
+                      with ordinality
+                      as t (order_id, version, command_id, delivery_id, type, data, traceparent,
+                            recorded_at, place)
+                 order by place
+                 returning 1
+             ), after as (
+                 select *
+                 from unnest($19::uuid[], $20::bigint[], $21::bigint[], $22::text[], $23::boolean[],
+                             $24::text[], $25::text[], $26::bigint[], $27::bigint[], $28::bigint[],
+                             $29::bigint[], $30::text[])
+                      as t (order_id, loaded, version, status, held, customer_id, currency,
+                            total_minor, captured_minor, refunded_minor, refund_pending_minor, state)
+             ), placed as (
+                 insert into orders (order_id, version, status, held, customer_id, currency,
+                                     total_minor, captured_minor, refunded_minor,
+                                     refund_pending_minor, state, created_at, updated_at)
+                 select order_id, version, status, held, customer_id, currency,
+                        total_minor, captured_minor, refunded_minor,
+                        refund_pending_minor, state::jsonb, $1, $1
+                 from after where loaded = $31
+                 returning 1
+             ), changed as (
+                 update orders
+                 set version = after.version, status = after.status, held = after.held,
+                     total_minor = after.total_minor, captured_minor = after.captured_minor,
+                     refunded_minor = after.refunded_minor,
+                     refund_pending_minor = after.refund_pending_minor,
+                     state = after.state::jsonb, updated_at = $1
+                 from after
+                 where orders.order_id = after.order_id and orders.version = after.loaded
+                 returning 1
+             ), levels as (
+                 update stock
+                 set on_hand = t.on_hand, reserved = t.reserved, updated_at = $1
+                 from unnest($32::text[], $33::bigint[], $34::bigint[]) as t (sku, on_hand, reserved)
+                 where stock.sku = t.sku
+                 returning 1
+             ), moved as (
+                 insert into stock_movements (order_id, version, sku, on_hand, reserved)
+                 select order_id, version, sku, on_hand, reserved
+                 from unnest($35::uuid[], $36::bigint[], $37::text[], $38::bigint[], $39::bigint[])
+                      as t (order_id, version, sku, on_hand, reserved)
+                 returning 1
+             )
+             select (select count(*) from outcomes) as "outcomes!",
+                    (select count(*) from happened) as "events!",
+                    (select count(*) from placed) + (select count(*) from changed) as "orders!",
+                    (select count(*) from levels) as "stock!",
+                    (select count(*) from moved) as "movements!""#,
+                self.at,
                 &column(outcomes, |o| o.command_id.0),
                 &column(outcomes, |o| o.order_id.0),
                 &column(outcomes, |o| o.producer.0),
@@ -64,31 +132,6 @@ impl BatchTransaction {
                 &column(outcomes, |o| from_version(o.version)),
                 &rejections as &[Option<String>],
                 &column(outcomes, |o| o.accepted_at),
-                self.at,
-            )
-            .execute(&mut *self.transaction),
-        )
-        .await?;
-        StoreError::expect_rows("commands", outcomes.len(), inserted.rows_affected())
-    }
-
-    async fn insert_events(&mut self, events: &[NewEvent]) -> Result<(), StoreError> {
-        if events.is_empty() {
-            return Ok(());
-        }
-        // `order by place`: log_id is drawn row by row, and must follow the order in which the events happened.
-        let inserted = bounded(
-            sqlx::query!(
-                "insert into events (order_id, version, command_id, delivery_id, type, data,
-                                 traceparent, recorded_at)
-             select order_id, version, command_id, delivery_id, type, data::jsonb, traceparent,
-                    recorded_at
-             from unnest($1::uuid[], $2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[],
-                         $7::text[], $8::timestamptz[])
-                  with ordinality
-                  as t (order_id, version, command_id, delivery_id, type, data, traceparent,
-                        recorded_at, place)
-             order by place",
                 &column(events, |e| e.event.order_id.0),
                 &column(events, |e| from_version(e.event.version)),
                 &column(events, |e| e.event.command_id.0),
@@ -97,128 +140,40 @@ impl BatchTransaction {
                 &column(events, |e| e.event.data.get().to_owned()),
                 &column(events, |e| e.event.traceparent.clone()) as &[Option<String>],
                 &column(events, |e| e.event.recorded_at),
-            )
-            .execute(&mut *self.transaction),
-        )
-        .await?;
-        StoreError::expect_rows("events", events.len(), inserted.rows_affected())
-    }
-
-    async fn insert_orders(&mut self, orders: &[&OrderWrite]) -> Result<(), StoreError> {
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let inserted = bounded(sqlx::query!(
-            "insert into orders (order_id, version, status, held, customer_id, currency,
-                                 total_minor, captured_minor, refunded_minor, refund_pending_minor,
-                                 state, created_at, updated_at)
-             select order_id, version, status, held, customer_id, currency,
-                    total_minor, captured_minor, refunded_minor, refund_pending_minor,
-                    state::jsonb, $12, $12
-             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::boolean[], $5::text[], $6::text[],
-                         $7::bigint[], $8::bigint[], $9::bigint[], $10::bigint[], $11::text[])
-                  as t (order_id, version, status, held, customer_id, currency,
-                        total_minor, captured_minor, refunded_minor, refund_pending_minor, state)",
-            &column(orders, |o| o.order_id.0),
-            &column(orders, |o| from_version(o.version)),
-            &column(orders, |o| o.status.to_owned()),
-            &column(orders, |o| o.held),
-            &column(orders, |o| o.customer_id.clone()),
-            &column(orders, |o| o.currency.clone()),
-            &column(orders, |o| o.total_minor),
-            &column(orders, |o| o.captured_minor),
-            &column(orders, |o| o.refunded_minor),
-            &column(orders, |o| o.refund_pending_minor),
-            &column(orders, |o| o.state.clone()),
-            self.at,
-        )
-        .execute(&mut *self.transaction))
-        .await?;
-        StoreError::expect_rows("orders", orders.len(), inserted.rows_affected())
-    }
-
-    /// Optimistic as well: an order that is not at the version the batch loaded is a fault, not a lost update.
-    /// Customer and currency never change.
-    async fn update_orders(&mut self, orders: &[&OrderWrite]) -> Result<(), StoreError> {
-        if orders.is_empty() {
-            return Ok(());
-        }
-        let updated = bounded(
-            sqlx::query!(
-                "update orders
-             set version = t.version, status = t.status, held = t.held,
-                 total_minor = t.total_minor, captured_minor = t.captured_minor,
-                 refunded_minor = t.refunded_minor,
-                 refund_pending_minor = t.refund_pending_minor,
-                 state = t.state::jsonb, updated_at = $11
-             from unnest($1::uuid[], $2::bigint[], $3::bigint[], $4::text[], $5::boolean[],
-                         $6::bigint[], $7::bigint[], $8::bigint[], $9::bigint[], $10::text[])
-                  as t (order_id, loaded, version, status, held,
-                        total_minor, captured_minor, refunded_minor, refund_pending_minor, state)
-             where orders.order_id = t.order_id and orders.version = t.loaded",
                 &column(orders, |o| o.order_id.0),
                 &column(orders, |o| from_version(o.loaded)),
                 &column(orders, |o| from_version(o.version)),
                 &column(orders, |o| o.status.to_owned()),
                 &column(orders, |o| o.held),
+                &column(orders, |o| o.customer_id.clone()),
+                &column(orders, |o| o.currency.clone()),
                 &column(orders, |o| o.total_minor),
                 &column(orders, |o| o.captured_minor),
                 &column(orders, |o| o.refunded_minor),
                 &column(orders, |o| o.refund_pending_minor),
                 &column(orders, |o| o.state.clone()),
-                self.at,
-            )
-            .execute(&mut *self.transaction),
-        )
-        .await?;
-        StoreError::expect_rows("orders", orders.len(), updated.rows_affected())
-    }
-
-    /// The rows are locked since [`Self::lock_stock`].
-    async fn update_stock(&mut self, stock: &[StockWriteRow]) -> Result<(), StoreError> {
-        if stock.is_empty() {
-            return Ok(());
-        }
-        let updated = bounded(
-            sqlx::query!(
-                "update stock
-             set on_hand = t.on_hand, reserved = t.reserved, updated_at = $4
-             from unnest($1::text[], $2::bigint[], $3::bigint[]) as t (sku, on_hand, reserved)
-             where stock.sku = t.sku",
+                from_version(Version::NONE),
                 &column(stock, |s| s.sku.as_str().to_owned()),
                 &column(stock, |s| s.level.on_hand),
                 &column(stock, |s| s.level.reserved),
-                self.at,
-            )
-            .execute(&mut *self.transaction),
-        )
-        .await?;
-        StoreError::expect_rows("stock", stock.len(), updated.rows_affected())
-    }
-
-    async fn insert_movements(
-        &mut self,
-        movements: &[(OrderId, Version, StockMovement)],
-    ) -> Result<(), StoreError> {
-        if movements.is_empty() {
-            return Ok(());
-        }
-        let inserted = bounded(
-            sqlx::query!(
-                "insert into stock_movements (order_id, version, sku, on_hand, reserved)
-             select order_id, version, sku, on_hand, reserved
-             from unnest($1::uuid[], $2::bigint[], $3::text[], $4::bigint[], $5::bigint[])
-                  as t (order_id, version, sku, on_hand, reserved)",
                 &column(movements, |(order_id, _, _)| order_id.0),
                 &column(movements, |(_, version, _)| from_version(*version)),
                 &column(movements, |(_, _, moved)| moved.sku.as_str().to_owned()),
                 &column(movements, |(_, _, moved)| moved.on_hand),
                 &column(movements, |(_, _, moved)| moved.reserved),
             )
-            .execute(&mut *self.transaction),
+            .fetch_one(&mut *self.session),
         )
         .await?;
-        StoreError::expect_rows("stock_movements", movements.len(), inserted.rows_affected())
+        StoreError::expect_rows("commands", outcomes.len(), written.outcomes.cast_unsigned())?;
+        StoreError::expect_rows("events", events.len(), written.events.cast_unsigned())?;
+        StoreError::expect_rows("orders", orders.len(), written.orders.cast_unsigned())?;
+        StoreError::expect_rows("stock", stock.len(), written.stock.cast_unsigned())?;
+        StoreError::expect_rows(
+            "stock_movements",
+            movements.len(),
+            written.movements.cast_unsigned(),
+        )
     }
 
     /// A redelivery finds the same conflict again: recorded once.
@@ -244,7 +199,7 @@ impl BatchTransaction {
                 &column(conflicts, |c| c.accepted_at),
                 self.at,
             )
-            .execute(&mut *self.transaction),
+            .execute(&mut *self.session),
         )
         .await?;
         Ok(())
@@ -268,7 +223,7 @@ impl BatchTransaction {
                 &column(&begun, |(_, reason)| storable(&reason.detail)),
                 self.at,
             )
-            .execute(&mut *self.transaction),
+            .execute(&mut *self.session),
         )
         .await?;
         StoreError::expect_rows("lanes", begun.len(), lanes.rows_affected())?;
@@ -293,7 +248,7 @@ impl BatchTransaction {
             &column(parked, |p| p.accepted_at),
             self.at,
         )
-            .execute(&mut *self.transaction),
+            .execute(&mut *self.session),
         )
         .await?;
         StoreError::expect_rows("lane_entries", parked.len(), entries.rows_affected())
@@ -323,7 +278,7 @@ impl BatchTransaction {
                 &column(letters, |l| l.shard.shard),
                 self.at,
             )
-            .execute(&mut *self.transaction),
+            .execute(&mut *self.session),
         )
         .await?;
         Ok(())

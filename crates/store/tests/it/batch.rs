@@ -142,8 +142,9 @@ async fn a_batch_is_read_as_it_was_written() {
     let mut batch = begin(&store, &fence).await;
     let at = batch.at;
     let ids = [command(1), command(2)];
-    assert!(batch.dedupe(&ids).await.unwrap().is_empty());
-    let loaded = batch.load(&[ORDER]).await.unwrap();
+    let found = batch.dedupe_and_load(&ids, &[ORDER]).await.unwrap();
+    assert!(found.known.is_empty());
+    let loaded = found.orders;
     assert_eq!(
         (loaded.len(), &loaded[0].row, loaded[0].lane_tail),
         (1, &None, None)
@@ -187,8 +188,9 @@ async fn a_batch_is_read_as_it_was_written() {
     batch.commit().await.unwrap();
 
     let mut batch = begin(&store, &fence).await;
-    let known = batch.dedupe(&ids).await.unwrap();
-    let mut known: Vec<_> = known
+    let found = batch.dedupe_and_load(&ids, &[ORDER]).await.unwrap();
+    let mut known: Vec<_> = found
+        .known
         .into_iter()
         .map(|k| (k.command_id, k.outcome))
         .collect();
@@ -198,9 +200,8 @@ async fn a_batch_is_read_as_it_was_written() {
         known[1].1,
         Some((Outcome::Rejected, Version(1), Some("order_held".to_owned())))
     );
-    let loaded = batch.load(&[ORDER]).await.unwrap();
     assert_eq!(
-        loaded[0].row.as_ref().map(|(version, _)| *version),
+        found.orders[0].row.as_ref().map(|(version, _)| *version),
         Some(Version(1))
     );
 
@@ -296,7 +297,8 @@ async fn two_shards_that_decide_one_id_leave_one_outcome() {
     assert_eq!(fault.class(), FaultClass::Transient);
     drop(second);
     let mut again = begin(&store, &other).await;
-    assert_eq!(again.dedupe(&[command(1)]).await.unwrap().len(), 1);
+    let found = again.dedupe_and_load(&[command(1)], &[]).await.unwrap();
+    assert_eq!(found.known.len(), 1);
 }
 
 #[tokio::test]
@@ -341,13 +343,11 @@ async fn parked_commands_wait_in_order_and_are_known() {
     batch.commit().await.unwrap();
 
     let mut batch = begin(&store, &fence).await;
-    assert_eq!(batch.load(&[ORDER]).await.unwrap()[0].lane_tail, Some(2));
-    let known = batch
-        .dedupe(&[command(1), command(2), command(3)])
-        .await
-        .unwrap();
-    assert_eq!(known.len(), 2);
-    assert!(known.iter().all(|known| known.outcome.is_none()));
+    let ids = [command(1), command(2), command(3)];
+    let found = batch.dedupe_and_load(&ids, &[ORDER]).await.unwrap();
+    assert_eq!(found.orders[0].lane_tail, Some(2));
+    assert_eq!(found.known.len(), 2);
+    assert!(found.known.iter().all(|known| known.outcome.is_none()));
     assert_eq!(
         database.store.lane(ORDER).await.unwrap().unwrap().commands,
         2
@@ -426,6 +426,62 @@ async fn a_nul_character_keeps_nothing_from_being_parked() {
     assert_eq!(database.store.dead_letters().await.unwrap(), 1);
 }
 
+/// The server processes that the store's sessions have ended a batch in, or have one open in.
+const BATCH_SESSIONS: &str = "select count(*) from pg_stat_activity
+     where datname = current_database() and application_name = 'orderly-store-tests'
+       and (query = 'commit' or state like 'idle in transaction%')";
+
+#[tokio::test]
+async fn a_session_is_used_again_after_a_commit_and_never_after_anything_else() {
+    let database = Database::fresh().await;
+    let (store, fence, _) = worker(&database).await;
+    for n in 1..=3 {
+        let mut batch = begin(&store, &fence).await;
+        let at = batch.at;
+        let writes = Writes {
+            outcomes: vec![outcome(n, 1, at)],
+            ..Writes::default()
+        };
+        batch.write(&writes).await.unwrap();
+        batch.commit().await.unwrap();
+    }
+    assert_eq!(database.count(BATCH_SESSIONS).await, 1);
+
+    let mut batch = begin(&store, &fence).await;
+    let at = batch.at;
+    let writes = Writes {
+        outcomes: vec![outcome(4, 1, at)],
+        ..Writes::default()
+    };
+    batch.write(&writes).await.unwrap();
+    drop(batch);
+    eventually("the session is gone with its transaction", async || {
+        database.count(BATCH_SESSIONS).await == 0
+    })
+    .await;
+    let mut batch = begin(&store, &fence).await;
+    let ids = [3, 4].map(command);
+    let found = batch.dedupe_and_load(&ids, &[]).await.unwrap();
+    assert_eq!(found.known.len(), 1, "what was dropped was not written");
+}
+
+#[tokio::test]
+async fn after_one_session_was_found_dead_no_other_is_used() {
+    let database = Database::fresh().await;
+    let (store, one, other) = worker(&database).await;
+    let (first, second) = (begin(&store, &one).await, begin(&store, &other).await);
+    first.commit().await.unwrap();
+    second.commit().await.unwrap();
+    // As when the server is started again: both are dead, and nobody knows yet.
+    let ended = "select count(pg_terminate_backend(pid)) from pg_stat_activity
+         where datname = current_database() and application_name = 'orderly-store-tests' and query = 'commit'";
+    assert_eq!(database.count(ended).await, 2);
+    let fault = store.begin_batch(&one).await.unwrap_err();
+    assert_eq!(fault.class(), FaultClass::Systemic);
+    let batch = store.begin_batch(&one).await;
+    assert!(batch.expect("a new session").is_some(), "the fence holds");
+}
+
 /// Statements that are prepared while the tables are small keep their plan as the tables grow: it must not be a scan.
 #[tokio::test]
 async fn batches_on_small_tables_scan_no_table() {
@@ -451,8 +507,8 @@ async fn batches_on_small_tables_scan_no_table() {
         }
         let mut batch = begin(&store, &fence).await;
         let at = batch.at;
-        batch.dedupe(&[command(u128::from(n))]).await.unwrap();
-        batch.load(&[ORDER]).await.unwrap();
+        let ids = [command(u128::from(n))];
+        batch.dedupe_and_load(&ids, &[ORDER]).await.unwrap();
         batch.lock_stock(std::slice::from_ref(&sku)).await.unwrap();
         let reserved = i64::try_from(n).unwrap();
         let writes = Writes {

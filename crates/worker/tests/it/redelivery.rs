@@ -133,7 +133,7 @@ async fn a_commit_whose_answer_was_lost_is_found_done_and_its_events_are_publish
     assert_eq!(world.sql("select count(*) from events").await, "3");
 }
 
-/// A link to Postgres that carries the first COMMIT of an event there, waits for the answer, and breaks instead of
+/// A link to Postgres that carries the first commit of an event there, waits for the answer, and breaks instead of
 /// delivering it.
 struct LossyLink {
     url: String,
@@ -168,7 +168,7 @@ async fn carry(mut client: TcpStream, mut server: TcpStream, lost: Arc<AtomicBoo
                 let Ok(1..) = read else { return };
                 let bytes = &from_client[..read.unwrap()];
                 wrote_events |= contains(bytes, b"insert into events");
-                committing = wrote_events && contains(bytes, b"COMMIT");
+                committing = wrote_events && contains(bytes, b"commit\0");
                 if server.write_all(bytes).await.is_err() { return }
             }
             read = server.read(&mut from_server) => {
