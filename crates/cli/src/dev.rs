@@ -238,7 +238,7 @@ fn start_roles(
     listener: TcpListener,
     sandbox: SandboxOptions,
 ) -> anyhow::Result<()> {
-    role::worker::start(process, database_url, amqp_url)?;
+    role::worker::start(process, (database_url, amqp_url), None)?;
     role::relay::start(process, database_url, amqp_url)?;
     role::payments::start(process, database_url, amqp_url, sandbox)?;
     let store = role::store(

@@ -27,6 +27,7 @@ mod relay;
 mod stock;
 mod store;
 mod verify;
+mod worker;
 
 pub use attempt::Attempt;
 pub use batch::{
@@ -44,3 +45,4 @@ pub use relay::RelayLock;
 pub use stock::{StockRow, StockWrite, StockWriteResult};
 pub use store::{SessionProfile, Store, StoreOptions};
 pub use verify::{LedgerMovement, LedgerWrite, ProjectedOrder, Snapshot};
+pub use worker::LiveWorker;

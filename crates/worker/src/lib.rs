@@ -1,7 +1,7 @@
 //! The worker: owns shards and applies their commands, one at a time, in order.
 //!
 //! The life of a batch is `process`; everything else here serves it: `runner` keeps the connections and a
-//! task per shard, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
+//! task per shard, `membership` and `placement` tell which shards are this worker's, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
 //! batch knows and decides in memory, `finish` publishes and acks behind it.
 //!
 //! Invariant: nothing here cancels a consumer, returns a message to its queue, or acks before the commit.
@@ -12,6 +12,8 @@ mod failure;
 mod finish;
 mod guard;
 mod intake;
+mod membership;
+mod placement;
 mod process;
 mod reply;
 mod runner;

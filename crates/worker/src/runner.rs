@@ -1,7 +1,9 @@
-//! The worker's life: the layout, the broker's connections, and one task per shard.
+//! The worker's life: the layout, the broker's connections, its place among the workers, and one task per shard.
 //!
 //! The connection is the unit of failure: when one is lost, every shard ends, both connections go, and all begin anew.
 
+use std::num::NonZeroU16;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::attempt::Attempts;
 use crate::failure::ShardError;
+use crate::membership::{Membership, Tenure};
 use crate::reply::{Replies, send_replies};
 use crate::shard::{Context, Links, serve};
 
@@ -39,19 +42,23 @@ pub struct WorkerOptions {
     pub broker: BrokerConfig,
     /// Unique to this process, also over restarts: the fence rests on it.
     pub owner: String,
+    /// Shards that it will own at the most; none: its share of them, whatever that is.
+    pub max_shards: Option<NonZeroU16>,
     /// Told whether the worker is connected and subscribed.
     pub ready: watch::Sender<bool>,
 }
 
-/// Serves every shard of the current generation until `stop`, then hands all of them over and returns.
+/// Serves its share of the shards of the current generation until `stop`, then hands all of them over and returns.
 pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     let WorkerOptions {
         store,
         layout,
         broker,
         owner,
+        max_shards,
         ready,
     } = options;
+    let capacity = max_shards.map(|shards| usize::from(shards.get()));
     let attempts = Arc::new(Attempts::default());
     let turns = Turns::one_a_core(TURN);
     let mut backoff = Backoff::default();
@@ -67,6 +74,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     replies,
                     layout: layout.clone(),
                     turns: turns.clone(),
+                    membership: Membership::new(store.clone(), owner.clone(), capacity, current),
                 };
                 let session = Session {
                     context,
@@ -130,6 +138,10 @@ impl Session {
             tracker.spawn(keep_serving(Arc::clone(&session), shard, ending.clone()));
         }
         let quiet = CancellationToken::new();
+        let beating = tokio::spawn({
+            let (session, quiet) = (Arc::clone(&session), quiet.clone());
+            async move { session.context.membership.run(&quiet).await }
+        });
         let sending = session
             .links
             .publishing
@@ -141,11 +153,14 @@ impl Session {
         tracker.close();
         // Every shard's own steps are bounded: a batch by its retries, a publish and a close by their timeouts.
         tracker.wait().await;
-        // No shard is left to hand a reply in: what is queued goes out, then the sender ends.
+        // No shard is left to hand a reply in: what is queued goes out, then the sender ends. Until here the heartbeats went
+        // on: a worker that hands over is not dead.
         quiet.cancel();
         if let Ok(sending) = sending {
             sending.await.expect("a panic ends the process");
         }
+        beating.await.expect("a panic ends the process");
+        session.context.membership.leave().await;
         if let Some(session) = Arc::into_inner(session) {
             session.links.consuming.close().await;
             session.links.publishing.close().await;
@@ -170,36 +185,52 @@ impl Session {
     }
 }
 
-/// One shard for the length of a session: after each failure that leaves the connections alive, a new subscription. A queue
-/// that is missing or full, the shard's own or that of what it publishes, must not stop its neighbours.
+/// One shard for the length of a session, whenever this worker ranks for it: after each failure that leaves the connections
+/// alive, a new subscription. A queue that is missing or full, the shard's own or that of what it publishes, must not stop its
+/// neighbours.
 async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationToken) {
+    let membership = &session.context.membership;
     let mut backoff = Backoff::default();
-    while !stop.is_cancelled() {
-        let begun = Instant::now();
-        let Session {
-            context,
-            links,
-            layout,
-        } = session.as_ref();
-        match serve(context, links, shard, *layout, &stop).await {
-            Ok(()) => return,
-            Err(error) => {
-                tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
-                if begun.elapsed() > WELL {
-                    backoff.reset();
-                }
-                match error {
-                    ShardError::Broker(error) if !error.is_not_found() => stop.cancel(),
-                    ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
-                    ShardError::NotOurs
-                    | ShardError::Database(_)
-                    | ShardError::Broker(_)
-                    | ShardError::NotConfirmed(_)
-                    | ShardError::FinisherFailed => pause(backoff.next_pause(), &stop).await,
-                }
-            }
+    while let Some(tenure) = stop.run_until_cancelled(membership.wanted(shard)).await {
+        let served = serve_for(&session, &tenure, &stop).await;
+        if tenure.age() > WELL {
+            backoff.reset();
+        }
+        let Err(error) = served else {
+            continue;
+        };
+        tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
+        match error {
+            ShardError::Broker(error) if !error.is_not_found() => stop.cancel(),
+            ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
+            ShardError::NotOurs
+            | ShardError::Database(_)
+            | ShardError::Broker(_)
+            | ShardError::NotConfirmed(_)
+            | ShardError::FinisherFailed => pause(backoff.next_pause(), &stop).await,
         }
     }
+}
+
+/// Serves one subscription until `stop`, or until it must end for another worker's sake.
+async fn serve_for(
+    session: &Session,
+    tenure: &Tenure,
+    stop: &CancellationToken,
+) -> Result<(), ShardError> {
+    let Session {
+        context,
+        links,
+        layout,
+    } = session;
+    let ending = stop.child_token();
+    let mut serving = pin!(serve(context, links, tenure, *layout, &ending));
+    tokio::select! {
+        biased;
+        served = &mut serving => return served,
+        () = context.membership.must_end(tenure) => ending.cancel(),
+    }
+    serving.await
 }
 
 /// The layout, as soon as one is known; none when it is time to stop.

@@ -13,6 +13,7 @@ use crate::attempt::Attempts;
 use crate::failure::{ProcessError, ShardError};
 use crate::finish::{Finisher, Unfinished};
 use crate::intake::{Batch, Intake, Undecidable};
+use crate::membership::{Membership, Tenure};
 use crate::process::{Committed, process};
 use crate::reply::Replies;
 
@@ -28,6 +29,7 @@ pub(crate) struct Context {
     pub(crate) replies: Replies,
     pub(crate) layout: GenerationWatch,
     pub(crate) turns: Turns,
+    pub(crate) membership: Membership,
 }
 
 /// The broker's two connections: a blocked publisher must not hold up acks.
@@ -36,17 +38,18 @@ pub(crate) struct Links {
     pub(crate) publishing: Connection,
 }
 
-/// Serves one subscription of `shard` until `stop`: then it hands over and returns.
+/// Serves one subscription until `stop`: then it hands over and returns.
 ///
 /// # Errors
 /// [`ShardError`]: the subscription is closed, what it held goes back to the queue in order, nothing of it is lost.
 pub(crate) async fn serve(
     context: &Context,
     links: &Links,
-    shard: ShardId,
+    tenure: &Tenure,
     layout: Layout,
     stop: &CancellationToken,
 ) -> Result<(), ShardError> {
+    let shard = tenure.shard();
     // The epoch is read before the broker may deliver anything: a claim then fails if anybody else came first.
     let seen = context
         .store
@@ -54,6 +57,7 @@ pub(crate) async fn serve(
         .await
         .map_err(ShardError::Database)?;
     let seen = seen.ok_or(ShardError::NotOurs)?;
+    tenure.epoch_read(seen);
     let prefetch = u16::try_from(layout.prefetch).expect("generations_prefetch bounds it");
     let publisher = links
         .publishing
@@ -65,18 +69,23 @@ pub(crate) async fn serve(
         .subscribe_shard(&shard, prefetch)
         .await
         .map_err(ShardError::Broker)?;
+    context.membership.subscribed_to(shard);
     let mut serving = Serving {
         context,
+        tenure,
         subscription,
         finisher: Finisher::start(publisher, context.layout.clone()),
         intake: Intake::new(shard, layout.shard_count),
     };
     let ended = serving.run(shard, seen, stop).await;
-    serving.hand_over(ended).await
+    let ended = serving.hand_over(ended).await;
+    context.membership.ended(shard);
+    ended
 }
 
 struct Serving<'a> {
     context: &'a Context,
+    tenure: &'a Tenure,
     subscription: ShardSubscription,
     finisher: Finisher,
     intake: Intake,
@@ -146,6 +155,7 @@ impl Serving<'_> {
             .await
             .map_err(ShardError::Database)?;
         let fence = claimed.ok_or(ShardError::NotOurs)?;
+        self.tenure.claimed();
         tracing::info!(%shard, epoch = fence.epoch, "claimed");
         metrics::counter!("orderly_shard_handovers_total").increment(1);
         Ok(fence)

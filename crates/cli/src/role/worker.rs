@@ -1,5 +1,7 @@
 //! `orderly worker`: applies commands.
 
+use std::num::NonZeroU16;
+
 use orderly_store::SessionProfile;
 use orderly_worker::WorkerOptions;
 use tokio::sync::watch;
@@ -9,12 +11,16 @@ use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
 
 /// Run a worker: it applies commands to orders, one at a time, in order
 #[derive(Debug, clap::Args)]
-#[command(
-    before_help = "Example:\n  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082"
-)]
+#[command(before_help = "\
+Examples:
+  orderly worker --database-url postgres://… --amqp-url amqp://… --http-addr 0.0.0.0:8082
+  orderly worker --max-shards 4")]
 pub(crate) struct WorkerArgs {
     #[command(flatten)]
     flags: RoleFlags,
+    /// Own no more than N shards [default: its fair share]
+    #[arg(long, value_name = "N")]
+    max_shards: Option<NonZeroU16>,
 }
 
 /// One transaction at a time per shard, for the 16 shards of a default layout, and some for attempts and the layout. More
@@ -27,14 +33,19 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
     let config = settings.finish(|| config)?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
-    start(&process, &config.database_url, &config.amqp_url)?;
+    let urls = (&*config.database_url, &*config.amqp_url);
+    start(&process, urls, args.max_shards)?;
     process.serve_probes(listener);
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
 }
 
 /// Starts the role in this process.
-pub(crate) fn start(process: &Process, database_url: &str, amqp_url: &str) -> anyhow::Result<()> {
+pub(crate) fn start(
+    process: &Process,
+    (database_url, amqp_url): (&str, &str),
+    max_shards: Option<NonZeroU16>,
+) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
     let store = store(
         database_url,
@@ -49,6 +60,7 @@ pub(crate) fn start(process: &Process, database_url: &str, amqp_url: &str) -> an
         layout,
         broker: broker(amqp_url, Role::Worker),
         owner: instance(Role::Worker),
+        max_shards,
         ready,
     };
     let check = lifecycle.readiness().check("worker");

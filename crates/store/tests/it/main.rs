@@ -12,3 +12,4 @@ mod schema;
 mod shard;
 mod stock;
 mod verify;
+mod worker;

@@ -6,5 +6,6 @@ mod apply;
 mod fault;
 mod hand_over;
 mod park;
+mod placement;
 mod redelivery;
 mod world;

@@ -1,5 +1,6 @@
 //! A private vhost and database with one generation of shards, and what a test does with them.
 
+use std::num::NonZeroU16;
 use std::time::Duration;
 
 use orderly_broker::{
@@ -116,6 +117,14 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Store, owner: &str) -> Worker {
+        self.start(store, owner, None)
+    }
+
+    pub(crate) fn worker_of_at_most(&self, shards: NonZeroU16, owner: &str) -> Worker {
+        self.start(self.store.clone(), owner, Some(shards))
+    }
+
+    fn start(&self, store: Store, owner: &str, max_shards: Option<NonZeroU16>) -> Worker {
         let (ready, _) = watch::channel(false);
         let stop = CancellationToken::new();
         let options = WorkerOptions {
@@ -123,6 +132,7 @@ impl World {
             layout: self.layout.clone(),
             broker: config(&self.env, owner),
             owner: owner.to_owned(),
+            max_shards,
             ready,
         };
         let task = tokio::spawn(orderly_worker::run(options, stop.clone()));

@@ -1,0 +1,252 @@
+//! Who else is there, and what follows from it for each shard: the heartbeat, the ranks, and when a subscription must end
+//! for another worker's sake.
+//!
+//! Invariant: no order rests on this. A wrong view costs moves; the broker's single active consumer and the epoch keep order.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use orderly_protocol::ShardId;
+use orderly_store::{Layout, LiveWorker, Store, StoreError};
+use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio_util::sync::CancellationToken;
+
+use crate::placement::{Member, Ranks, place};
+
+/// Between two heartbeats: how late a worker that came or went is noticed, beside [`LIVE`].
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// Subscriptions change by the dozen when a worker comes: they are told together.
+const TOLD_TOGETHER: Duration = Duration::from_millis(100);
+
+/// A worker that was not heard of for so long owns nothing: five heartbeats, so that a slow one moves no shard. The broker
+/// lets its standby go on much sooner, the moment its connection is gone.
+const LIVE: Duration = Duration::from_secs(5);
+
+/// A subscription lives at least this long before another worker's rank ends it: views that differ for a moment must not
+/// send a shard to and fro.
+const HOLD: Duration = Duration::from_secs(5);
+
+/// What the workers look like from here.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct View {
+    ranks: HashMap<ShardId, Ranks>,
+    /// Worker and routing key of each subscription of others.
+    subscribed: BTreeSet<(String, String)>,
+    /// Of the shards that others claimed last.
+    epochs: HashMap<ShardId, i64>,
+}
+
+impl View {
+    /// The worker that should own `shard`.
+    fn owner(&self, shard: ShardId) -> Option<&str> {
+        self.ranks.get(&shard)?.owner.as_deref()
+    }
+
+    fn wants(&self, shard: ShardId, worker: &str) -> bool {
+        self.ranks.get(&shard).is_some_and(|ranks| {
+            [&ranks.owner, &ranks.standby]
+                .into_iter()
+                .any(|ranked| ranked.as_deref() == Some(worker))
+        })
+    }
+
+    /// The worker that should own `shard`, if it is another one and has subscribed.
+    fn owner_in_place(&self, shard: ShardId, me: &str) -> Option<&str> {
+        let owner = self.owner(shard).filter(|owner| *owner != me)?;
+        let subscription = (owner.to_owned(), shard.routing_key());
+        self.subscribed.contains(&subscription).then_some(owner)
+    }
+}
+
+/// This worker among the others, for the length of a session.
+pub(crate) struct Membership {
+    store: Store,
+    me: String,
+    capacity: Option<usize>,
+    layout: Layout,
+    subscribed: Mutex<BTreeSet<ShardId>>,
+    changed: Notify,
+    view: watch::Sender<View>,
+}
+
+/// One subscription of this worker, from before it begins.
+pub(crate) struct Tenure {
+    shard: ShardId,
+    begun: Instant,
+    /// The owner by rank that was there already: this subscription is behind it.
+    behind: Option<String>,
+    /// The epoch that was read before subscribing.
+    seen: AtomicI64,
+    claimed: AtomicBool,
+}
+
+impl Tenure {
+    pub(crate) fn shard(&self) -> ShardId {
+        self.shard
+    }
+
+    pub(crate) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    pub(crate) fn epoch_read(&self, epoch: i64) {
+        self.seen.store(epoch, Ordering::Relaxed);
+    }
+
+    pub(crate) fn claimed(&self) {
+        self.claimed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the broker may have made this subscription the active one.
+    fn may_be_active(&self, owner: &str) -> bool {
+        self.claimed.load(Ordering::Relaxed) || self.behind.as_deref() != Some(owner)
+    }
+
+    /// Whether somebody else claimed since: then a claim of this one must fail, and it had better begin anew now than when
+    /// its turn comes.
+    fn is_outdated(&self, view: &View) -> bool {
+        let seen = self.seen.load(Ordering::Relaxed);
+        !self.claimed.load(Ordering::Relaxed)
+            && seen >= 0
+            && view
+                .epochs
+                .get(&self.shard)
+                .is_some_and(|epoch| *epoch > seen)
+    }
+}
+
+impl Membership {
+    pub(crate) fn new(store: Store, me: String, capacity: Option<usize>, layout: Layout) -> Self {
+        Self {
+            store,
+            me,
+            capacity,
+            layout,
+            subscribed: Mutex::default(),
+            changed: Notify::new(),
+            view: watch::Sender::default(),
+        }
+    }
+
+    /// Heartbeats until `stop`. While the database is away the last view stands.
+    pub(crate) async fn run(&self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.beat().await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "no heartbeat: other workers may take this one for dead"
+                );
+            }
+            tokio::select! {
+                () = stop.cancelled() => {}
+                () = sleep(HEARTBEAT) => {}
+                () = self.changed.notified() => sleep(TOLD_TOGETHER).await,
+            }
+        }
+    }
+
+    /// Takes this worker off the list. Without it the others wait until they miss it.
+    pub(crate) async fn leave(&self) {
+        let left = timeout(LIVE, self.store.leave(&self.me)).await;
+        if let Ok(Err(error)) = left {
+            tracing::warn!(
+                error = &error as &dyn std::error::Error,
+                "not taken off the list of workers"
+            );
+        }
+    }
+
+    async fn beat(&self) -> Result<(), StoreError> {
+        let subscribed = self.subscribed().iter().map(ToString::to_string).collect();
+        let me = LiveWorker {
+            worker: self.me.clone(),
+            capacity: self.capacity.and_then(|shards| i32::try_from(shards).ok()),
+            subscribed,
+        };
+        let others = self.store.heartbeat(&me, LIVE).await?;
+        let generation = self.layout.generation;
+        let members: Vec<_> = std::iter::once(&me)
+            .chain(&others)
+            .map(|worker| Member {
+                name: &worker.worker,
+                capacity: worker
+                    .capacity
+                    .and_then(|shards| usize::try_from(shards).ok()),
+            })
+            .collect();
+        let shards: Vec<_> = (0..self.layout.shard_count)
+            .map(|shard| ShardId { generation, shard })
+            .collect();
+        let ranks = place(&shards, &members);
+        let subscribed = others.iter().flat_map(|other| {
+            let named = |key: &String| (other.worker.clone(), key.clone());
+            other.subscribed.iter().map(named)
+        });
+        self.view.send_modify(|view| {
+            view.ranks = shards.into_iter().zip(ranks).collect();
+            view.subscribed = subscribed.collect();
+        });
+        let epochs = self.store.epochs_of_others(generation, &self.me).await?;
+        self.view
+            .send_modify(|view| view.epochs = epochs.into_iter().collect());
+        Ok(())
+    }
+
+    /// Waits until this worker ranks for `shard`.
+    pub(crate) async fn wanted(&self, shard: ShardId) -> Tenure {
+        let mut views = self.view.subscribe();
+        let view = views.wait_for(|view| view.wants(shard, &self.me)).await;
+        let view = view.expect("the sender lives in self");
+        Tenure {
+            shard,
+            begun: Instant::now(),
+            behind: view.owner_in_place(shard, &self.me).map(str::to_owned),
+            seen: AtomicI64::new(-1),
+            claimed: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until the subscription must end: for the worker that ranks first and has subscribed, or to read the epoch anew.
+    pub(crate) async fn must_end(&self, tenure: &Tenure) {
+        let mut views = self.view.subscribe();
+        let gives_way = |view: &View| {
+            let owner = view.owner_in_place(tenure.shard, &self.me);
+            let ranked = view.wants(tenure.shard, &self.me);
+            owner.is_some_and(|owner| !ranked || tenure.may_be_active(owner))
+        };
+        loop {
+            let ending = views
+                .wait_for(|view| tenure.is_outdated(view) || gives_way(view))
+                .await;
+            let outdated = tenure.is_outdated(&ending.expect("the sender lives in self"));
+            if outdated || tenure.age() >= HOLD {
+                return;
+            }
+            // What asks for it now may have passed by then.
+            sleep_until(tenure.begun + HOLD).await;
+        }
+    }
+
+    /// The queue of `shard` is consumed from now on.
+    pub(crate) fn subscribed_to(&self, shard: ShardId) {
+        self.subscribed().insert(shard);
+        self.changed.notify_one();
+    }
+
+    /// And no longer.
+    pub(crate) fn ended(&self, shard: ShardId) {
+        if self.subscribed().remove(&shard) {
+            self.changed.notify_one();
+        }
+    }
+
+    fn subscribed(&self) -> MutexGuard<'_, BTreeSet<ShardId>> {
+        self.subscribed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+}
