@@ -1,15 +1,18 @@
 //! Reading a RabbitMQ stream over AMQP 0.9.1. The reader keeps the offset; the broker keeps none over this protocol.
 
-use std::time::Duration;
+use std::{
+    future::{Future, pending},
+    pin::Pin,
+    time::Duration,
+};
 
 use bytes::Bytes;
-use futures_util::FutureExt;
 use lapin::{
     Acker,
     options::BasicAckOptions,
     types::{AMQPValue, FieldTable},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep_until};
 
 use crate::{channel::Channel, consumer::Consumer, delivery::unsigned, error::BrokerError};
 
@@ -62,9 +65,12 @@ pub struct StreamReader {
     /// The messages whose credits are still to be given back: the last of them, and how many. The last was handed out last,
     /// and is done when the next one is asked for.
     owed: Option<Acker>,
+    owed_credits: u16,
     /// When they are given back at the latest.
     due: Instant,
-    owed_credits: u16,
+    /// Credits under way to the broker. No others go before these are written: lapin sends acks that run side by side in any
+    /// order, and to the broker an ack behind one for later messages is an error.
+    giving: Option<Giving>,
     /// So many credits go back at once: an ack a message was half of what reading costs the broker.
     credits_at_once: u16,
     over: bool,
@@ -85,6 +91,7 @@ impl StreamReader {
             consumer,
             owed: None,
             due: Instant::now(),
+            giving: None,
             owed_credits: 0,
             credits_at_once: (prefetch / 4).max(1),
             over: false,
@@ -107,16 +114,17 @@ impl StreamReader {
 
     async fn read(&mut self) -> Result<Option<StreamMessage>, BrokerError> {
         const ACTION: &str = "read a stream";
-        if self.owed_credits >= self.credits_at_once {
-            self.give_credits()?;
-        }
-        let arrival = if self.owed.is_some()
-            && let Ok(arrival) = timeout_at(self.due, self.consumer.next()).await
-        {
-            arrival
-        } else {
-            self.give_credits()?;
-            self.consumer.next().await
+        let arrival = loop {
+            if self.owed_credits >= self.credits_at_once {
+                self.give_credits();
+            }
+            let (due, owed) = (self.due, self.owed.is_some() && self.giving.is_none());
+            tokio::select! {
+                biased;
+                given = given(&mut self.giving) => given?,
+                arrival = self.consumer.next() => break arrival,
+                () = sleep_until(due), if owed => self.give_credits(),
+            }
         };
         let arrival = arrival.ok_or(BrokerError::Lost { action: ACTION })?;
         let Some(delivery) = arrival else {
@@ -143,23 +151,34 @@ impl StreamReader {
         }))
     }
 
-    /// Gives credits back; a stream knows no other meaning of an ack.
-    ///
-    /// The first poll of an ack queues it, and its outcome only tells that it was written: waiting for that would make
-    /// messages wait for the socket. If it cannot be written, the reader's next item is an error.
-    fn give_credits(&mut self) -> Result<(), BrokerError> {
-        self.owed_credits = 0;
-        let Some(last) = self.owed.take() else {
-            return Ok(());
-        };
-        let up_to_it = BasicAckOptions { multiple: true };
-        match last.ack(up_to_it).now_or_never() {
-            None | Some(Ok(true)) => Ok(()),
-            Some(Ok(false)) => Err(BrokerError::NotAcknowledged),
-            Some(Err(error)) => Err(BrokerError::Failed {
-                action: "acknowledge a stream message",
-                source: error.into(),
-            }),
+    /// Begins to give credits back, unless some are under way; a stream knows no other meaning of an ack.
+    fn give_credits(&mut self) {
+        if self.giving.is_some() {
+            return;
         }
+        if let Some(last) = self.owed.take() {
+            self.owed_credits = 0;
+            let up_to_it = BasicAckOptions { multiple: true };
+            self.giving = Some(Box::pin(async move { last.ack(up_to_it).await }));
+        }
+    }
+}
+
+type Giving = Pin<Box<dyn Future<Output = lapin::Result<bool>> + Send>>;
+
+/// Ends when the credits under way are written; never when none are. Cancel safe.
+async fn given(giving: &mut Option<Giving>) -> Result<(), BrokerError> {
+    let Some(ack) = giving else {
+        return pending().await;
+    };
+    let written = ack.await;
+    *giving = None;
+    match written {
+        Ok(true) => Ok(()),
+        Ok(false) => Err(BrokerError::NotAcknowledged),
+        Err(error) => Err(BrokerError::Failed {
+            action: "acknowledge a stream message",
+            source: error.into(),
+        }),
     }
 }

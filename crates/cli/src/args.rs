@@ -6,7 +6,7 @@ use crate::{
     command::{
         commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
         healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        race::RaceArgs, stock::StockArgs, topology::TopologyArgs,
+        race::RaceArgs, shards::ShardsArgs, stock::StockArgs, topology::TopologyArgs,
     },
     config::known,
     dev::DevArgs,
@@ -75,6 +75,7 @@ pub(crate) enum Command {
     Dashboard(DashboardArgs),
     Migrate(MigrateArgs),
     Topology(TopologyArgs),
+    Shards(ShardsArgs),
     Keys(KeysArgs),
     Orders(OrdersArgs),
     Commands(CommandsArgs),

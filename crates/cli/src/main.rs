@@ -69,6 +69,7 @@ async fn run(
         Command::Dashboard(args) => role::dashboard::run(args).await,
         Command::Migrate(args) => command::migrate::run(args).await,
         Command::Topology(args) => command::topology::run(args, format).await,
+        Command::Shards(args) => command::shards::run(args, format).await,
         Command::Keys(args) => command::keys::run(args, format).await,
         Command::Orders(args) => command::orders::run(args, format).await,
         Command::Commands(args) => command::commands::run(args, format).await,

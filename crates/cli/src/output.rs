@@ -102,6 +102,16 @@ pub(crate) fn thousands(number: usize) -> String {
     text
 }
 
+/// `95` → `95 s`, `7200` → `2 h`: as exact as somebody wants to know.
+pub(crate) fn age(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} d", seconds / 86_400),
+    }
+}
+
 /// Names and values below each other.
 pub(crate) fn facts<'a>(pairs: impl IntoIterator<Item = (&'a str, String)>) -> String {
     let mut table = Table::new();
@@ -197,13 +207,21 @@ fn styled(text: &str, code: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{table, thousands};
+    use super::{age, table, thousands};
 
     #[test]
     fn thousands_are_grouped() {
         assert_eq!(
             [0, 999, 1_000, 39_529, 1_234_567].map(thousands),
             ["0", "999", "1,000", "39,529", "1,234,567"]
+        );
+    }
+
+    #[test]
+    fn ages_have_one_unit() {
+        assert_eq!(
+            [0, 119, 120, 7_199, 7_200, 172_800].map(age),
+            ["0 s", "119 s", "2 min", "119 min", "2 h", "2 d"]
         );
     }
 

@@ -15,6 +15,7 @@ mod orders;
 mod page;
 mod request;
 mod session;
+mod shards;
 mod sse;
 mod state;
 mod stock;
@@ -23,6 +24,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 pub use session::CookieSecurity;
+pub use shards::Depths;
 pub use sse::EventHub;
 pub use state::DashboardState;
 
@@ -51,6 +53,7 @@ pub fn router(state: DashboardState) -> Router {
             get(keys::list::handle).post(keys::create::handle),
         )
         .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
+        .route("/v1/shards", get(shards::list::handle))
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

@@ -4,7 +4,7 @@ use axum::extract::FromRef;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
-use crate::{CookieSecurity, EventHub};
+use crate::{CookieSecurity, Depths, EventHub};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -15,6 +15,8 @@ pub struct DashboardState {
     pub keyring: Keyring,
     /// Live events.
     pub events: EventHub,
+    /// What waits in the queues.
+    pub depths: Depths,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
     pub key_environment: String,
     /// When the cookie of a session may travel over TLS only.
@@ -36,5 +38,11 @@ impl FromRef<DashboardState> for Keyring {
 impl FromRef<DashboardState> for EventHub {
     fn from_ref(state: &DashboardState) -> Self {
         state.events.clone()
+    }
+}
+
+impl FromRef<DashboardState> for Depths {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.depths.clone()
     }
 }

@@ -22,6 +22,7 @@ pub use row::{
 };
 pub(crate) use session::BatchSessions;
 
+use crate::cell::Row as Cell;
 use crate::store::bounded;
 use crate::{Fence, Store, StoreError};
 use orderly_protocol::Timestamp;
@@ -51,10 +52,12 @@ impl Store {
     pub async fn begin_batch(&self, fence: &Fence) -> Result<Option<BatchTransaction>, StoreError> {
         let sessions = self.batch_sessions();
         let mut session = sessions.take(self.pool()).await?;
-        // The simple protocol takes both statements at once, but no parameters.
+        // The simple protocol takes both statements at once, but no parameters, and answers in text. There a time without a
+        // fraction looks different from all others, and the driver does not know it: hence microseconds.
         let statements = sqlx::raw_sql(AssertSqlSafe(format!(
             "begin isolation level read committed;
-             select clock_timestamp(), pg_backend_pid() from shards
+             select (extract(epoch from clock_timestamp()) * 1000000)::bigint, pg_backend_pid()
+             from shards
              where generation = {} and shard = {} and owner = {} and epoch = {}
                and drained_at is null
              for share",
@@ -68,8 +71,11 @@ impl Store {
         let Some(held) = held.first() else {
             return Ok(None);
         };
+        let micros: i64 = held.try_get(0)?;
+        let at = Timestamp::from_unix_timestamp_nanos(i128::from(micros) * 1_000);
+        let at = at.map_err(|_| Cell::new("shards", &fence.shard).bad("clock", "a time"))?;
         Ok(Some(BatchTransaction {
-            at: held.try_get(0)?,
+            at,
             pid: held.try_get(1)?,
             session,
             sessions: Arc::clone(sessions),

@@ -45,4 +45,4 @@ pub use relay::RelayLock;
 pub use stock::{StockRow, StockWrite, StockWriteResult};
 pub use store::{SessionProfile, Store, StoreOptions};
 pub use verify::{LedgerMovement, LedgerWrite, ProjectedOrder, Snapshot};
-pub use worker::LiveWorker;
+pub use worker::{LiveWorker, ShardRow, WorkerRow};

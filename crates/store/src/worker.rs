@@ -2,10 +2,14 @@
 
 use std::time::Duration;
 
-use orderly_protocol::ShardId;
+use orderly_protocol::{ShardId, Timestamp};
 
 use crate::store::bounded;
 use crate::{Store, StoreError};
+
+/// A worker that was not heard of for so long owns nothing: five heartbeats, so that a slow one moves no shard. The broker
+/// lets its standby go on much sooner, the moment its connection is gone.
+const LIVE: Duration = Duration::from_secs(5);
 
 /// Rows of workers that died without a word are kept for this long, for whoever asks what happened.
 const KEPT: Duration = Duration::from_hours(1);
@@ -21,16 +25,116 @@ pub struct LiveWorker {
     pub subscribed: Vec<String>,
 }
 
+/// A shard as people want to see it.
+#[derive(Clone, Debug)]
+pub struct ShardRow {
+    /// Which.
+    pub shard: ShardId,
+    /// Who claimed it last.
+    pub owner: Option<String>,
+    /// Whether that worker is alive and consumes it.
+    pub owner_alive: bool,
+    /// Others alive that consume it.
+    pub standby: Vec<String>,
+    /// Number of claims so far.
+    pub epoch: i64,
+    /// When it was claimed last.
+    pub claimed_at: Option<Timestamp>,
+    /// Seconds since then, by the database's clock.
+    pub claimed_seconds: Option<i64>,
+}
+
+/// A worker as people want to see it.
+#[derive(Clone, Debug)]
+pub struct WorkerRow {
+    /// Its name.
+    pub worker: String,
+    /// Whether it was heard of within the last 5 s.
+    pub alive: bool,
+    /// Shards that it claimed last.
+    pub owned: i64,
+    /// Shards that it consumes.
+    pub consumed: i64,
+    /// Shards that it will own at the most; none: any number.
+    pub capacity: Option<i32>,
+    /// Its first heartbeat.
+    pub started_at: Timestamp,
+    /// Its last one.
+    pub seen_at: Timestamp,
+}
+
 impl Store {
-    /// Tells that `me` is alive, and answers who else was within `limit`.
+    /// Every shard of the generations that are served, in order.
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn heartbeat(
-        &self,
-        me: &LiveWorker,
-        limit: Duration,
-    ) -> Result<Vec<LiveWorker>, StoreError> {
+    pub async fn shards(&self) -> Result<Vec<ShardRow>, StoreError> {
+        let rows = bounded(
+            sqlx::query!(
+                r#"with live as (
+                     select worker, unnest(subscribed) as key from workers
+                     where seen_at > clock_timestamp() - make_interval(secs => $1)
+                 ), served as (
+                     select shards.*, format('g%s.%s', generation, lpad(shard::text, 3, '0')) as key
+                     from shards join generations using (generation)
+                     where generations.state in ('current', 'draining')
+                 )
+                 select generation as "generation!", shard as "shard!", owner, epoch as "epoch!",
+                        claimed_at,
+                        extract(epoch from clock_timestamp() - claimed_at)::bigint as claimed_seconds,
+                        exists (select from live
+                                where live.worker = owner and live.key = served.key) as "owner_alive!",
+                        array(select worker from live
+                              where live.key = served.key and live.worker is distinct from owner
+                              order by worker) as "standby!"
+                 from served
+                 order by generation, shard"#,
+                LIVE.as_secs_f64(),
+            )
+            .fetch_all(self.pool()),
+        )
+        .await?;
+        let shards = rows.into_iter().map(|row| ShardRow {
+            shard: ShardId {
+                generation: row.generation,
+                shard: row.shard,
+            },
+            owner: row.owner,
+            owner_alive: row.owner_alive,
+            standby: row.standby,
+            epoch: row.epoch,
+            claimed_at: row.claimed_at,
+            claimed_seconds: row.claimed_seconds,
+        });
+        Ok(shards.collect())
+    }
+
+    /// Every worker that is listed, the longest there first.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
+        bounded(
+            sqlx::query_as!(
+                WorkerRow,
+                r#"select worker, seen_at > clock_timestamp() - make_interval(secs => $1) as "alive!",
+                      (select count(*) from shards where owner = worker) as "owned!",
+                      cardinality(subscribed)::bigint as "consumed!",
+                      capacity, started_at, seen_at
+                   from workers
+                   order by started_at, worker"#,
+                LIVE.as_secs_f64(),
+            )
+            .fetch_all(self.pool()),
+        )
+        .await
+    }
+
+    /// Tells that `me` is alive, and answers who else is: within the last 5 s.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn heartbeat(&self, me: &LiveWorker) -> Result<Vec<LiveWorker>, StoreError> {
         // The row that this statement writes is not among those that it reads.
         bounded(
             sqlx::query_as!(
@@ -49,7 +153,7 @@ impl Store {
                 me.worker,
                 me.capacity,
                 &me.subscribed,
-                limit.as_secs_f64(),
+                LIVE.as_secs_f64(),
             )
             .fetch_all(self.pool()),
         )

@@ -16,15 +16,14 @@ use tokio_util::sync::CancellationToken;
 
 use crate::placement::{Member, Ranks, place};
 
-/// Between two heartbeats: how late a worker that came or went is noticed, beside [`LIVE`].
+/// Between two heartbeats: how late a worker that came or left is noticed. One that died is missed after five.
 const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// Subscriptions change by the dozen when a worker comes: they are told together.
 const TOLD_TOGETHER: Duration = Duration::from_millis(100);
 
-/// A worker that was not heard of for so long owns nothing: five heartbeats, so that a slow one moves no shard. The broker
-/// lets its standby go on much sooner, the moment its connection is gone.
-const LIVE: Duration = Duration::from_secs(5);
+/// To take itself off the list; who stays on it is missed after 5 s.
+const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A subscription lives at least this long before another worker's rank ends it: views that differ for a moment must not
 /// send a shard to and fro.
@@ -151,7 +150,7 @@ impl Membership {
 
     /// Takes this worker off the list. Without it the others wait until they miss it.
     pub(crate) async fn leave(&self) {
-        let left = timeout(LIVE, self.store.leave(&self.me)).await;
+        let left = timeout(LEAVE_LIMIT, self.store.leave(&self.me)).await;
         if let Ok(Err(error)) = left {
             tracing::warn!(
                 error = &error as &dyn std::error::Error,
@@ -167,7 +166,7 @@ impl Membership {
             capacity: self.capacity.and_then(|shards| i32::try_from(shards).ok()),
             subscribed,
         };
-        let others = self.store.heartbeat(&me, LIVE).await?;
+        let others = self.store.heartbeat(&me).await?;
         let generation = self.layout.generation;
         let members: Vec<_> = std::iter::once(&me)
             .chain(&others)

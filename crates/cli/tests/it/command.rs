@@ -46,6 +46,26 @@ async fn an_order_can_be_lived_from_the_command_line() {
     );
     let stock = system.succeed(&["stock", "show", "MUG"]);
     assert!(stock.contains("MUG"), "{stock}");
+
+    let shards: Value =
+        serde_json::from_str(&system.succeed(&["shards", "list", "-o", "json"])).unwrap();
+    let shards = shards.as_array().unwrap();
+    let owned: Vec<_> = shards
+        .iter()
+        .filter(|shard| shard["state"] == "owned")
+        .collect();
+    assert_eq!(
+        owned.len(),
+        1,
+        "one order, so one shard had a delivery: {shards:?}"
+    );
+    assert_eq!(
+        (&owned[0]["epoch"], &owned[0]["depth"]),
+        (&1.into(), &0.into())
+    );
+    assert!(shards.iter().all(|shard| shard["state"] != "unserved"));
+    let table = system.succeed(&["shards", "list"]);
+    assert!(table.starts_with("shard "), "{table}");
 }
 
 #[tokio::test]

@@ -14,6 +14,7 @@ mod order_list;
 mod orders;
 mod page;
 mod session;
+mod shards;
 mod shop;
 mod sse;
 mod sse_failure;

@@ -7,7 +7,7 @@ use futures_util::stream::BoxStream;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use orderly_broker::{BrokerConfig, Connection, Message, Publisher, StreamOffset, topology};
-use orderly_dashboard::{CookieSecurity, DashboardState, EventHub};
+use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
 use orderly_http::{Keyring, Readiness};
@@ -31,7 +31,7 @@ pub(crate) const LIMIT: Duration = Duration::from_secs(30);
 pub(crate) struct Fixture {
     pub(crate) env: TestEnv,
     pub(crate) store: Store,
-    connection: Connection,
+    pub(crate) connection: Connection,
     publisher: Publisher,
     /// An API key that may do everything.
     pub(crate) key: String,
@@ -89,6 +89,7 @@ impl Fixture {
         let state = DashboardState {
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
+            depths: Depths::start(broker.clone(), &tasks, token.clone()),
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
             cookie_security: CookieSecurity::AsForwarded,

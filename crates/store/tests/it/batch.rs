@@ -426,6 +426,26 @@ async fn a_nul_character_keeps_nothing_from_being_parked() {
     assert_eq!(database.store.dead_letters().await.unwrap(), 1);
 }
 
+/// A time without a fraction of a second is written without one: it is read all the same.
+#[tokio::test]
+async fn a_batch_may_begin_exactly_on_a_second() {
+    let database = Database::fresh().await;
+    database
+        .run(
+            "create schema stopped;
+             create function stopped.clock_timestamp() returns timestamptz language sql as
+                 $$ select timestamptz '2026-03-01 12:00:00+00' $$;
+             do $$ begin
+                 execute format('alter database %I set search_path = stopped, pg_catalog, public', current_database());
+             end $$",
+        )
+        .await
+        .unwrap();
+    let (store, fence, _) = worker(&database).await;
+    let batch = begin(&store, &fence).await;
+    assert_eq!(batch.at.unix_timestamp_nanos(), 1_772_366_400_000_000_000);
+}
+
 /// The server processes that the store's sessions have ended a batch in, or have one open in.
 const BATCH_SESSIONS: &str = "select count(*) from pg_stat_activity
      where datname = current_database() and application_name = 'orderly-store-tests'
