@@ -1,0 +1,3 @@
+//! The model, looked at state by state.
+
+mod as_built;
