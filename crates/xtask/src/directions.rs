@@ -29,8 +29,11 @@ const COMMAND_LINE: &str = "orderly-cli";
 const CHECKER: &str = "orderly-checker";
 const WIRE: &str = "orderly-protocol";
 
+/// The model of the protocol: it is about the code, and shares none with it.
+const MODEL: &str = "orderly-model";
+
 /// Crates that stand apart and use none of the others.
-const APART: &[&str] = &[DEVENV, CHECKER, "xtask"];
+const APART: &[&str] = &[DEVENV, CHECKER, MODEL, "xtask"];
 
 /// The benchmark: beside the product, nothing may depend on it, and it uses no part of what it measures but the domain, for
 /// a baseline that decides the same, and the wire. Its drivers are its own.
@@ -43,6 +46,7 @@ const ONLY: &[(&str, &[&str])] = &[
     ("lapin", &["orderly-broker"]),
     ("sqlx", &["orderly-store"]),
     ("tokio-postgres", &[CHECKER, "orderly-bench"]),
+    ("stateright", &[MODEL]),
     (
         "axum",
         &[
@@ -104,7 +108,7 @@ fn faults(metadata: &Value) -> Result<Vec<String>> {
 
 /// Why `name` must not depend on `used`, if so.
 fn fault(name: &str, used: &str, for_tests: bool) -> Option<&'static str> {
-    if used == BENCH {
+    if [BENCH, MODEL].contains(&used) {
         return Some("it is no part of the product");
     }
     if name == BENCH {
@@ -191,6 +195,15 @@ mod tests {
         assert!(fault(BENCH, "xtask", false).is_some());
         assert!(fault("orderly-cli", BENCH, false).is_some());
         assert!(fault("orderly-worker", BENCH, true).is_some());
+    }
+
+    #[test]
+    fn the_model_stands_alone() {
+        assert_eq!(fault(MODEL, "stateright", false), None);
+        assert!(fault(MODEL, "orderly-worker", false).is_some());
+        assert!(fault(MODEL, "orderly-worker", true).is_some());
+        assert!(fault("orderly-worker", MODEL, true).is_some());
+        assert!(fault("orderly-worker", "stateright", false).is_some());
     }
 
     #[test]
