@@ -85,8 +85,8 @@ impl Store {
 }
 
 impl BatchTransaction {
-    /// Commits. An error leaves it unknown whether the batch was committed; running it again is safe, since dedupe
-    /// finds what was.
+    /// Commits. An error leaves it unknown whether the batch was committed. Whoever runs it again must know that dedupe finds
+    /// what was done, and that its events may never have gone out.
     ///
     /// # Errors
     /// Any fault of the database.

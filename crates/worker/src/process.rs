@@ -32,7 +32,8 @@ pub(crate) struct Decided {
 /// Applies one batch in one transaction, its commands strictly one after the other.
 ///
 /// Every step but the last can be left at any point and the batch run again. After a failed commit it is unknown whether
-/// the batch was committed; running it again is safe then too, because dedupe finds what was.
+/// the batch was committed: then only its redelivery may run it again. Dedupe finds what was done, but only the mark of a
+/// redelivery has its events published.
 ///
 /// # Errors
 /// [`ProcessError`] says what to do about it. Nothing is committed, but for the case above.
