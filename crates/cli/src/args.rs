@@ -6,7 +6,7 @@ use crate::{
     command::{
         commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
         healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        race::RaceArgs, stock::StockArgs, topology::TopologyArgs,
+        race::RaceArgs, stock::StockArgs, storm::StormArgs, topology::TopologyArgs,
     },
     config::known,
     dev::DevArgs,
@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Verify(VerifyArgs),
     Race(RaceArgs),
+    Storm(StormArgs),
     Healthcheck(HealthcheckArgs),
     Completions(CompletionsArgs),
 }
