@@ -72,6 +72,8 @@ pub struct Options {
 
 /// For a subscriber to be let in.
 const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// An order whose payment is late moves on while it is read.
+const READ_AGAIN: usize = 10;
 /// Between two lines for whoever watches.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
@@ -86,69 +88,50 @@ pub async fn run(
     token: &CancellationToken,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(Report, History)> {
-    let began = Instant::now();
     let clock = Stopwatch::start();
     let mut dice = Dice::new(options.seed);
     let mut workers = match &target.worker {
         Some(program) => Some(Workers::start(program, clock)?),
         None => None,
     };
-    let (ingress, dashboard, key) = (
-        target.ingress_url.as_str(),
-        target.dashboard_url.as_str(),
-        target.api_key.as_str(),
-    );
-    let api = Api::new(ingress, dashboard, key, token)?;
-    let door = Arc::new(Door::new(ingress, key, clock, token)?);
-    let field = Arc::new(Field::new(options.scenario, options.clients));
+    let ground = Ground::open(target, options, clock, token)?;
+    let field = &ground.field;
     for (sku, pieces) in &field.products {
-        let path = format!("/v1/stock/{sku}");
-        api.put_stock(&path, &json!({ "on_hand": pieces })).await?;
+        let (path, level) = (format!("/v1/stock/{sku}"), json!({ "on_hand": pieces }));
+        ground.api.put_stock(&path, &level).await?;
     }
     // Before anything happens, since they witness from the first version on.
     let reading = token.child_token();
-    let _stop_reading = reading.clone().drop_guard();
+    let _reading = reading.clone().drop_guard();
     let mut subscribers = Vec::new();
     for dice in [None, Some(dice.fork())] {
-        let subscriber = Subscriber::new(dashboard, key, clock)?;
+        let subscriber = Subscriber::new(&target.dashboard_url, &target.api_key, clock)?;
         subscribers.push(subscribe(subscriber, dice, &reading).await?);
     }
-    let host = Client::new(options.clients, dice.fork(), &door, &field);
-    let mut commands = host.open_field().await.context("place the first orders")?;
+    let host = Client::new(options.clients, dice.fork(), &ground.door, field);
+    let opened = host.open_field().await.context("place the first orders")?;
 
+    let began = Instant::now();
     let calm = token.child_token();
     let suffering = async {
-        match &mut workers {
-            Some(workers) => {
-                workers
-                    .suffer(&options.faults, Dice::new(options.seed), &calm)
-                    .await
-            }
-            None => Ok(()),
-        }
+        let Some(workers) = &mut workers else {
+            return Ok(());
+        };
+        let dice = Dice::new(options.seed);
+        workers.suffer(&options.faults, dice, &calm).await
     };
     let loading = async {
-        let sent = load(options, &door, &field, &mut dice, say).await;
+        let sent = load(options, &ground, &mut dice, say).await;
         calm.cancel();
         sent
     };
     let (sent, suffered) = tokio::join!(loading, suffering);
-    commands.extend(sent?);
+    let commands = [opened, sent?].concat();
     suffered?;
     let stormed = began.elapsed();
 
     say("asking what became of every command …");
-    let mut history = History {
-        commands: account::outcomes(&door, &api, commands, dice.fork()).await?,
-        ..History::default()
-    };
-    let placed: BTreeSet<Uuid> = history.commands.iter().map(|it| it.order).collect();
-    history.orders = account::orders(&api, placed.into_iter()).await?;
-    history.shelves = account::shelves(&api, &field.products).await?;
-    account::until_seen(&history.orders, &subscribers).await;
-    let is_ours = |order: &Uuid| history.orders.contains_key(order);
-    let streams = subscribers.iter().map(|it| it.stream(is_ours));
-    history.streams = streams.collect();
+    let mut history = ground.after(commands, &subscribers, dice).await?;
     if let Some(workers) = workers {
         history.faults = workers.done();
         workers.end().await?;
@@ -156,6 +139,57 @@ pub async fn run(
     say("judging …");
     let verdicts = judge(&history, options.rules);
     Ok((Report::new(options, stormed, &history, verdicts), history))
+}
+
+/// Where a storm takes place, and the ways there.
+struct Ground {
+    api: Api,
+    door: Arc<Door>,
+    field: Arc<Field>,
+}
+
+impl Ground {
+    fn open(
+        target: &Target,
+        options: &Options,
+        clock: Stopwatch,
+        token: &CancellationToken,
+    ) -> Result<Self> {
+        let (ingress, key) = (target.ingress_url.as_str(), target.api_key.as_str());
+        Ok(Self {
+            api: Api::new(ingress, &target.dashboard_url, key, token)?,
+            door: Arc::new(Door::new(ingress, key, clock, token)?),
+            field: Arc::new(Field::new(options.scenario, options.clients)),
+        })
+    }
+
+    /// Everything that can be seen once nothing moves any more.
+    async fn after(
+        &self,
+        commands: Vec<Sent>,
+        subscribers: &[Watched],
+        dice: Dice,
+    ) -> Result<History> {
+        let api = &self.api;
+        let mut history = History {
+            commands: account::outcomes(&self.door, api, commands, dice).await?,
+            ..History::default()
+        };
+        let placed: BTreeSet<Uuid> = history.commands.iter().map(|it| it.order).collect();
+        history.orders = account::orders(api, placed.into_iter()).await?;
+        for _ in 0..READ_AGAIN {
+            account::until_seen(&history.orders, subscribers).await;
+            // Before the orders: what the streams have by now, the API must show from now on.
+            let is_ours = |order: &Uuid| history.orders.contains_key(order);
+            let streams = subscribers.iter().map(|it| it.stream(is_ours));
+            history.streams = streams.collect();
+            if !account::read_again(api, &mut history.orders, subscribers).await? {
+                break;
+            }
+        }
+        history.shelves = account::shelves(api, &self.field.products).await?;
+        Ok(history)
+    }
 }
 
 async fn subscribe(
@@ -179,8 +213,7 @@ async fn subscribe(
 /// All clients until the time is over.
 async fn load(
     options: &Options,
-    door: &Arc<Door>,
-    field: &Arc<Field>,
+    ground: &Ground,
     dice: &mut Dice,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<Vec<Sent>> {
@@ -188,7 +221,7 @@ async fn load(
     let ends_at = began + options.duration;
     let mut clients = JoinSet::new();
     for number in 0..options.clients {
-        let client = Client::new(number, dice.fork(), door, field);
+        let client = Client::new(number, dice.fork(), &ground.door, &ground.field);
         clients.spawn(client.run(ends_at));
     }
     let mut sent = Vec::new();
@@ -199,7 +232,7 @@ async fn load(
                 Some(ended) => sent.extend(ended??),
                 None => return Ok(sent),
             },
-            _ = next.tick() => say(&progress(began.elapsed(), options.duration, door)),
+            _ = next.tick() => say(&progress(began.elapsed(), options.duration, &ground.door)),
         }
     }
 }

@@ -29,8 +29,8 @@ const AT_ONCE: usize = 32;
 const DECIDED_LIMIT: Duration = Duration::from_mins(1);
 /// For the payment company to answer all that was asked of it, and for the API to show one state.
 const SETTLED_LIMIT: Duration = Duration::from_secs(15);
-/// For subscribers to see what the record has.
-const SEEN_LIMIT: Duration = Duration::from_secs(15);
+/// A subscriber that sees nothing new for so long, and does not have all, will not have it: a worker's death costs less.
+const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// A page of `GET /v1/orders/{id}/events`.
@@ -193,15 +193,38 @@ pub(super) async fn shelves(api: &Api, products: &[(String, i64)]) -> Result<Vec
     Ok(shelves)
 }
 
-/// Waits until subscribers have seen what the record has, or nobody would wait any longer.
+/// Waits until subscribers have seen what the record has, or see nothing new any more.
 pub(super) async fn until_seen(orders: &BTreeMap<Uuid, Account>, subscribers: &[Watched]) {
     let last = |account: &Account| account.events.last().map(|it| it.version);
-    let seen = |subscriber: &Watched| {
+    let has_seen = |subscriber: &Watched| {
         let mut orders = orders.iter();
-        orders.all(|(order, account)| subscriber.has_seen(*order, last(account).unwrap_or(0)))
+        orders.all(|(order, account)| subscriber.newest(*order) >= last(account).unwrap_or(0))
     };
-    let seen_by = Instant::now() + SEEN_LIMIT;
-    while !subscribers.iter().all(seen) && Instant::now() < seen_by {
+    let count = || subscribers.iter().map(Watched::sightings).sum::<usize>();
+    let (mut seen, mut seen_by) = (count(), Instant::now() + SILENCE_LIMIT);
+    while !subscribers.iter().all(has_seen) && Instant::now() < seen_by {
         tokio::time::sleep(LOOK_EVERY).await;
+        if count() > seen {
+            (seen, seen_by) = (count(), Instant::now() + SILENCE_LIMIT);
+        }
     }
+}
+
+/// Reads those orders again of which a subscriber saw more than was read; whether there were any. What is in the stream has been
+/// committed before: the API must show it now.
+pub(super) async fn read_again(
+    api: &Api,
+    orders: &mut BTreeMap<Uuid, Account>,
+    subscribers: &[Watched],
+) -> Result<bool> {
+    let newest = |order: Uuid| subscribers.iter().map(|it| it.newest(order)).max();
+    let is_behind = |order: Uuid, account: &Account| {
+        account.events.last().map(|it| it.version) < newest(order).filter(|it| *it > 0)
+    };
+    let behind = orders
+        .iter()
+        .filter(|(order, account)| is_behind(**order, account));
+    let behind: Vec<Uuid> = behind.map(|(order, _)| *order).collect();
+    orders.extend(self::orders(api, behind.iter().copied()).await?);
+    Ok(!behind.is_empty())
 }

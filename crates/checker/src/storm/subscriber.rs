@@ -42,7 +42,7 @@ struct Seen {
     stream: Stream,
     last_id: Option<String>,
     /// The newest version of each order, so that the end of a storm can be waited for.
-    highest: HashMap<Uuid, u64>,
+    newest: HashMap<Uuid, u64>,
 }
 
 /// What others may know of it.
@@ -50,10 +50,15 @@ struct Seen {
 pub(super) struct Watched(Arc<Mutex<Seen>>);
 
 impl Watched {
-    /// Whether it has seen this version of an order, or a newer one.
-    pub(super) fn has_seen(&self, order: Uuid, version: u64) -> bool {
-        let highest = lock(&self.0).highest.get(&order).copied();
-        highest.unwrap_or_default() >= version
+    /// The newest version of an order that it has seen; 0 before the first.
+    pub(super) fn newest(&self, order: Uuid) -> u64 {
+        let newest = lock(&self.0).newest.get(&order).copied();
+        newest.unwrap_or_default()
+    }
+
+    /// How many events it has seen.
+    pub(super) fn sightings(&self) -> usize {
+        lock(&self.0).stream.sightings.len()
     }
 
     /// What it saw of these orders.
@@ -156,8 +161,8 @@ impl Subscriber {
             return;
         };
         let event = Event::from(&event);
-        let highest = seen.highest.entry(event.order).or_default();
-        *highest = event.version.max(*highest);
+        let newest = seen.newest.entry(event.order).or_default();
+        *newest = event.version.max(*newest);
         let id = frame.id.clone().unwrap_or_default();
         seen.stream.sightings.push(Sighting { at, id, event });
     }

@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap};
 use uuid::Uuid;
 
 use super::{Finding, Index, Invariant, Verdict};
-use crate::storm::history::{Account, Action, Answer, Event, Micros, Outcome, Sent, Shelf};
+use crate::storm::history::{
+    Account, Action, Answer, Attempt, Event, Line, Micros, Outcome, Sent, Shelf,
+};
 
 pub(super) fn conserved(index: &Index<'_>) -> Verdict {
     let mut finding = Finding::of(Invariant::StockConserved);
@@ -29,9 +31,16 @@ pub(super) fn conserved(index: &Index<'_>) -> Verdict {
         possible.insert(&shelf.sku, Levels::of(&holds, Hold::possibly));
     }
     for sent in &index.history.commands {
-        if let Some(what) = false_shortage(index, sent, &possible) {
+        let (Action::Place { lines }, Some(outcome)) = (&sent.action, &sent.outcome) else {
+            continue;
+        };
+        if matches!(outcome, Outcome::Rejected { code, .. } if code == "insufficient_stock") {
             finding.checked();
-            finding.command(sent, what);
+            if !was_short(index, sent, lines, &possible) {
+                let what =
+                    "it was rejected for want of stock, and there was enough at every moment";
+                finding.command(sent, what.to_owned());
+            }
         }
     }
     finding.verdict
@@ -197,35 +206,21 @@ fn oversold(shelf: &Shelf, holds: &[Hold]) -> Option<String> {
     ))
 }
 
-/// An order that was refused for want of stock while there was enough, whatever was under way.
-fn false_shortage(
+/// Whether there may have been too little for an order at any moment from its request until its sender knew.
+fn was_short(
     index: &Index<'_>,
     sent: &Sent,
+    lines: &[Line],
     possible: &BTreeMap<&str, Levels>,
-) -> Option<String> {
-    let (Action::Place { lines }, Some(Outcome::Rejected { code, .. })) =
-        (&sent.action, &sent.outcome)
-    else {
-        return None;
-    };
-    if code != "insufficient_stock" {
-        return None;
-    }
-    let told = sent
-        .attempts
-        .iter()
-        .filter(|it| matches!(it.answer, Answer::Rejected { .. }));
+) -> bool {
+    let rejected = |it: &&Attempt| matches!(it.answer, Answer::Rejected { .. });
+    let told = sent.attempts.iter().filter(rejected);
     let known_at = told.map(|it| it.ended).min().unwrap_or(Micros::MAX);
-    let short = lines.iter().any(|line| {
+    lines.iter().any(|line| {
         let shelf = index.history.shelves.iter().find(|it| it.sku == line.sku);
         let levels = possible.get(line.sku.as_str());
-        match (shelf, levels) {
-            (Some(shelf), Some(levels)) => {
-                levels.most(sent.began_at(), known_at) + line.quantity > shelf.stocked
-            }
-            _ => true,
-        }
-    });
-    let plenty = "it was rejected for want of stock, and there was enough at every moment";
-    (!short).then(|| plenty.to_owned())
+        shelf.zip(levels).is_none_or(|(shelf, levels)| {
+            levels.most(sent.began_at(), known_at) + line.quantity > shelf.stocked
+        })
+    })
 }
