@@ -67,6 +67,16 @@ pub struct Refused {
     what: String,
 }
 
+impl Refused {
+    pub(crate) fn new(status: u16, code: &str, what: &str) -> Self {
+        Self {
+            status,
+            code: code.to_owned(),
+            what: what.to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Orderly refused {}: {}", self.what, self.code)
@@ -141,6 +151,17 @@ impl Api {
             .patiently(&Call::get(Listener::Dashboard, path))
             .await?;
         reply.success(path)?.json(path)
+    }
+
+    /// Reads what may not be there.
+    pub(crate) async fn read_if_there<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>> {
+        let reply = self
+            .patiently(&Call::get(Listener::Dashboard, path))
+            .await?;
+        if reply.status == StatusCode::NOT_FOUND {
+            return Ok(None);
+        }
+        reply.success(path)?.json(path).map(Some)
     }
 
     /// Sends until somebody answers.

@@ -6,5 +6,6 @@
 mod dice;
 mod http;
 pub mod race;
+pub mod storm;
 
 pub use http::Refused;

@@ -6,7 +6,8 @@ use crate::{
     command::{
         commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
         healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        race::RaceArgs, shards::ShardsArgs, stock::StockArgs, topology::TopologyArgs,
+        race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
+        topology::TopologyArgs,
     },
     config::known,
     dev::DevArgs,
@@ -84,6 +85,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Verify(VerifyArgs),
     Race(RaceArgs),
+    Storm(StormArgs),
     Healthcheck(HealthcheckArgs),
     Completions(CompletionsArgs),
 }

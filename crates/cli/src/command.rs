@@ -1,5 +1,6 @@
 //! One file per operator command: its flags, what it asks of the server or database, what it prints.
 
+mod checking;
 pub(crate) mod commands;
 pub(crate) mod completions;
 pub(crate) mod events;
@@ -13,4 +14,5 @@ pub(crate) mod orders;
 pub(crate) mod race;
 pub(crate) mod shards;
 pub(crate) mod stock;
+pub(crate) mod storm;
 pub(crate) mod topology;

@@ -188,6 +188,7 @@ async fn serve(
     )?;
     let client = client(&url, key.token())?;
     let token = process.lifecycle.token().clone();
+    role::worker::start(&process, (&database_url, &amqp_url), None)?;
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let opening = async {
@@ -230,7 +231,7 @@ async fn prepare(database_url: &str, amqp_url: &str) -> anyhow::Result<Store> {
     Ok(store)
 }
 
-/// Every role in this process; ingress and dashboard on one listener.
+/// Every role but the worker in this process; ingress and dashboard on one listener.
 fn start_roles(
     process: &Process,
     database_url: &str,
@@ -238,7 +239,6 @@ fn start_roles(
     listener: TcpListener,
     sandbox: SandboxOptions,
 ) -> anyhow::Result<()> {
-    role::worker::start(process, (database_url, amqp_url), None)?;
     role::relay::start(process, database_url, amqp_url)?;
     role::payments::start(process, database_url, amqp_url, sandbox)?;
     let store = role::store(

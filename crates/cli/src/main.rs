@@ -78,6 +78,7 @@ async fn run(
         Command::Import(args) => import::run(args, format).await,
         Command::Verify(args) => verify::run(args, format).await,
         Command::Race(args) => command::race::run(args, format).await,
+        Command::Storm(args) => command::storm::run(args, format).await,
         Command::Healthcheck(args) => command::healthcheck::run(args).await,
         Command::Completions(args) => command::completions::run(&args),
     }

@@ -2,23 +2,17 @@
 //!
 //! Owns where it takes place: on the Orderly that the settings name, or on one that it starts for itself.
 
-use std::{
-    io::{self, ErrorKind},
-    time::Duration,
-};
+use std::time::Duration;
 
 use anyhow::Context;
-use orderly_checker::{
-    Refused,
-    race::{self, Options, Report, Target},
-};
+use orderly_checker::race::{self, Options, Report, Target};
 use tokio_util::sync::CancellationToken;
-use url::Url;
 use uuid::Uuid;
 
+use super::checking::{development_key, duration, end_of, plain_http_url};
 use crate::{
     config::{Settings, parse},
-    dev::private::{until_signalled, with_private},
+    dev::private::{Place, Private, until_signalled, with_private},
     exit::Exit,
     lifecycle::Signals,
     output::{self, Format},
@@ -70,9 +64,6 @@ pub(crate) struct RaceArgs {
     database_url: Option<String>,
 }
 
-/// Below this no way gets a second, above it nobody watches.
-const DURATION_SECONDS: std::ops::RangeInclusive<u64> = 2..=600;
-
 pub(crate) async fn run(args: RaceArgs, format: Format) -> anyhow::Result<Exit> {
     let options = Options {
         duration: args.duration,
@@ -83,39 +74,30 @@ pub(crate) async fn run(args: RaceArgs, format: Format) -> anyhow::Result<Exit> 
             .into(),
     };
     let say = |text: &str| eprintln!("{text}");
-    let raced = match named(&args)? {
-        Some(target) => {
-            eprintln!("racing on the Orderly at {}", target.ingress_url);
-            let mut signals = Signals::new()?;
-            let token = CancellationToken::new();
-            let racing = race::run(&target, &options, &token, &say);
-            Box::pin(until_signalled(racing, &token, async || {
-                signals.next().await;
-            }))
-            .await
-        }
-        None => {
-            Box::pin(with_private(async |place, token: &CancellationToken| {
-                let target = Target {
-                    ingress_url: place.url.clone(),
-                    dashboard_url: place.url,
-                    api_key: place.key,
-                    database_url: place.database_url,
-                };
-                race::run(&target, &options, token, &say).await
-            }))
-            .await
-        }
+    let raced = if let Some(target) = named(&args)? {
+        eprintln!("racing on the Orderly at {}", target.ingress_url);
+        let mut signals = Signals::new()?;
+        let token = CancellationToken::new();
+        let racing = race::run(&target, &options, &token, &say);
+        let signalled = async || {
+            signals.next().await;
+        };
+        Box::pin(until_signalled(racing, &token, signalled)).await
+    } else {
+        let racing = async |place: Place, token: &CancellationToken| {
+            let target = Target {
+                ingress_url: place.url.clone(),
+                dashboard_url: place.url,
+                api_key: place.key,
+                database_url: place.database_url,
+            };
+            race::run(&target, &options, token, &say).await
+        };
+        Box::pin(with_private(Private::default(), racing)).await
     };
     match raced {
         Ok(report) => finish(&report, format),
-        Err(error) => match exit_of(&error) {
-            Some(exit) => {
-                output::complain(&error);
-                Ok(exit)
-            }
-            None => Err(error),
-        },
+        Err(error) => end_of(error),
     }
 }
 
@@ -169,86 +151,3 @@ fn named(args: &RaceArgs) -> anyhow::Result<Option<Target>> {
 }
 
 const NAMED: &str = "the settings name an Orderly, but not all that a race needs of it (--private races on servers of its own)";
-
-/// The clients of a race have no TLS: it takes place beside the listener, not through a proxy.
-fn plain_http_url(text: &str) -> Result<Url, String> {
-    let url = parse::http_url(text)?;
-    if url.scheme() == "https" {
-        return Err("is https, which a race does not speak; name the listener itself".to_owned());
-    }
-    Ok(url)
-}
-
-/// What is placed in Orderly stays there: not into a system that matters, by a variable that was set for something else.
-fn development_key(text: &str, any: bool) -> Result<String, String> {
-    let key = parse::api_key(text)?;
-    if any || key.starts_with("ord_dev_") {
-        return Ok(key);
-    }
-    Err("is not a development key (ord_dev_…), and the orders of a race stay where they were placed; \
-         --yes races all the same"
-        .to_owned())
-}
-
-/// The code of an error whose kind another crate's errors do not tell.
-fn exit_of(error: &anyhow::Error) -> Option<Exit> {
-    error.chain().find_map(|cause| {
-        if let Some(refused) = cause.downcast_ref::<Refused>() {
-            return matches!(refused.status, 401 | 403).then_some(Exit::Authentication);
-        }
-        if let Some(error) = cause.downcast_ref::<reqwest::Error>() {
-            return (error.is_connect() || error.is_timeout()).then_some(Exit::Unavailable);
-        }
-        let io = cause.downcast_ref::<io::Error>()?;
-        let away = [
-            ErrorKind::ConnectionRefused,
-            ErrorKind::ConnectionReset,
-            ErrorKind::TimedOut,
-        ];
-        away.contains(&io.kind()).then_some(Exit::Unavailable)
-    })
-}
-
-/// `20s` or `2m`.
-fn duration(text: &str) -> Result<Duration, String> {
-    let (number, unit_seconds) = match (text.strip_suffix('s'), text.strip_suffix('m')) {
-        (Some(number), _) => (number, 1),
-        (_, Some(number)) => (number, 60),
-        (None, None) => (text, 1),
-    };
-    let seconds = number
-        .parse()
-        .ok()
-        .and_then(|number: u64| number.checked_mul(unit_seconds));
-    let (least, most) = (DURATION_SECONDS.start(), DURATION_SECONDS.end());
-    seconds
-        .filter(|seconds| DURATION_SECONDS.contains(seconds))
-        .map(Duration::from_secs)
-        .ok_or_else(|| {
-            format!("a whole number of seconds or minutes, as 20s or 2m, from {least}s to {most}s")
-        })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Duration, development_key, duration};
-
-    #[test]
-    fn a_duration_has_a_unit_and_bounds() {
-        assert_eq!(duration("20s"), Ok(Duration::from_secs(20)));
-        assert_eq!(duration("20"), Ok(Duration::from_secs(20)));
-        assert_eq!(duration("2m"), Ok(Duration::from_mins(2)));
-        for wrong in ["1s", "11m", "s", "-5s", "1h", ""] {
-            assert!(duration(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn a_key_of_a_live_system_is_refused_unless_that_is_meant() {
-        let key = |env| orderly_protocol::api_key::generate(env).unwrap().token;
-        assert!(development_key(&key("dev"), false).is_ok());
-        assert!(development_key(&key("live"), false).is_err());
-        assert!(development_key(&key("live"), true).is_ok());
-        assert!(development_key("no key", true).is_err());
-    }
-}

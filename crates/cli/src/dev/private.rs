@@ -16,7 +16,7 @@ use super::{
     DevConfig, key::DevKey, listener, prepare, ready, server::Servers, start_roles, start_servers,
 };
 use crate::{
-    role::{Logging, Process},
+    role::{self, Logging, Process},
     telemetry::{self, LogFormat},
 };
 
@@ -25,6 +25,24 @@ pub(crate) struct Place {
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) database_url: String,
+    pub(crate) amqp_url: String,
+}
+
+/// What it is made of.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Private {
+    pub(crate) worker: Worker,
+    pub(crate) sandbox: SandboxOptions,
+}
+
+/// Who applies the commands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Worker {
+    /// This process.
+    #[default]
+    Inside,
+    /// Processes that the work starts, so that they can be killed.
+    Brought,
 }
 
 /// What is wrong shows in the result; a slow moment is no news.
@@ -33,6 +51,7 @@ const LOG: &str = "error,lapin=off,sqlx=off";
 /// Starts servers and roles, runs `work`, and ends and removes everything. A signal cancels the token that `work` is given; it
 /// is then awaited. A second one ends the waiting.
 pub(crate) async fn with_private<T>(
+    private: Private,
     work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut process = Process::start(Logging {
@@ -47,10 +66,11 @@ pub(crate) async fn with_private<T>(
         demo: false,
         http_addr: None,
         given: None,
-        sandbox: SandboxOptions::default(),
+        sandbox: private.sandbox,
     };
     let servers = start_servers(&mut process.lifecycle, &config).await?;
-    let result = Box::pin(serve(process, &servers, listener, work)).await;
+    let options = (private.worker, config.sandbox);
+    let result = Box::pin(serve(process, &servers, listener, options, work)).await;
     servers.stop().await;
     result
 }
@@ -64,6 +84,7 @@ async fn serve<T>(
     mut process: Process,
     servers: &Servers,
     listener: TcpListener,
+    (worker, sandbox): (Worker, SandboxOptions),
     work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let url = format!("http://{}", listener.local_addr()?);
@@ -72,13 +93,10 @@ async fn serve<T>(
     let preparing = Box::pin(prepare(&database_url, &amqp_url));
     let store = process.lifecycle.or_signal(preparing).await?;
     let key = DevKey::mint(&store).await?.token().to_owned();
-    start_roles(
-        &process,
-        &database_url,
-        &amqp_url,
-        listener,
-        SandboxOptions::default(),
-    )?;
+    if worker == Worker::Inside {
+        role::worker::start(&process, (&database_url, &amqp_url), None)?;
+    }
+    start_roles(&process, &database_url, &amqp_url, listener, sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let mut done = process
         .lifecycle
@@ -91,6 +109,7 @@ async fn serve<T>(
             url,
             key,
             database_url,
+            amqp_url,
         };
         let token = CancellationToken::new();
         let work = work(place, &token);

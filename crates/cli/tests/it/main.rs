@@ -12,6 +12,8 @@ mod race;
 mod role;
 mod shutdown;
 mod snapshot;
+mod storm;
 mod system;
+mod temporary;
 mod tls;
 mod verify;

@@ -2,13 +2,15 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
 
 use serde_json::Value;
 
-use crate::system::{System, bare, success, until};
+use crate::{
+    system::{System, bare, success, until},
+    temporary::Temporary,
+};
 
 /// Five of its first twenty requests are notes that are sent twice: even a slow machine comes to them.
 const SEED: &str = "874";
@@ -103,52 +105,11 @@ async fn interrupted_on_a_running_orderly_it_drops_its_schema() {
     assert_eq!(schemas(&system).await, "");
 }
 
-/// A folder for everything temporary of one process; gone with the test.
-struct Temporary(PathBuf);
-
-impl Temporary {
-    fn new(name: &str) -> Self {
-        let folder = std::env::temp_dir().join(format!("orderly-{name}-{}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Self(folder)
-    }
-
-    /// A race on servers of its own.
-    fn race(&self, flags: &[&str]) -> Command {
-        let mut command = bare(&["race"]);
-        command.args(flags).env("TMPDIR", &self.0);
-        command
-    }
-
-    fn assert_nothing_is_left(&self) {
-        let left: Vec<_> = std::fs::read_dir(&self.0).unwrap().collect();
-        assert!(left.is_empty(), "{left:?}");
-        assert_eq!(processes(&self.0), "");
-    }
-}
-
-impl Drop for Temporary {
-    fn drop(&mut self) {
-        // It is empty, unless the test failed.
-        std::fs::remove_dir_all(&self.0).ok();
-    }
-}
-
-/// Ids of processes that name `folder`.
-fn processes(folder: &Path) -> String {
-    let found = Command::new("pgrep")
-        .arg("-f")
-        .arg(folder)
-        .output()
-        .unwrap();
-    String::from_utf8(found.stdout).unwrap()
-}
-
 #[test]
 fn without_an_orderly_it_brings_its_own_and_takes_it_away() {
     let temporary = Temporary::new("race");
     let output = temporary
-        .race(&["--duration", "4s", "--seed", SEED])
+        .orderly(&["race", "--duration", "4s", "--seed", SEED])
         .output();
     let screen = success(output.unwrap());
     assert!(
@@ -168,7 +129,7 @@ fn without_an_orderly_it_brings_its_own_and_takes_it_away() {
 fn interrupted_on_its_own_servers_it_leaves_nothing() {
     let temporary = Temporary::new("race-interrupted");
     let mut race = temporary
-        .race(&["--duration", "1m"])
+        .orderly(&["race", "--duration", "1m"])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -178,7 +139,7 @@ fn interrupted_on_its_own_servers_it_leaves_nothing() {
         lines.any(|line| line.starts_with("1/3")),
         "it ended before it began"
     );
-    assert_ne!(processes(&temporary.0), "");
+    assert_ne!(temporary.processes(), "");
     interrupt(&race);
     // Read to its end: a full pipe would hold it up.
     let rest: Vec<String> = lines.collect();

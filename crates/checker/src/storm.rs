@@ -1,0 +1,250 @@
+//! The storm: producers as they are, on few orders, while workers die; then everything that was seen is judged.
+//!
+//! Owns the order of things. What it places in Orderly stays there, as everything does.
+
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::json;
+use tokio::{sync::watch, task::JoinSet};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+mod account;
+mod client;
+mod history;
+mod judge;
+mod model;
+mod report;
+mod scenario;
+mod subscriber;
+mod workers;
+
+pub use history::History;
+pub use judge::{Invariant, Rules, Verdict, Violation, judge};
+pub use report::Report;
+pub use scenario::Scenario;
+pub use workers::{Fault, WorkerProgram};
+
+use crate::{dice::Dice, http::Api};
+use client::Door;
+use history::{Sent, Stopwatch};
+use scenario::{Client, Field};
+use subscriber::{Subscriber, Watched};
+use workers::Workers;
+
+/// Where the storm takes place.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// Takes commands.
+    pub ingress_url: String,
+    /// Takes stock and questions; may be the same.
+    pub dashboard_url: String,
+    /// May write commands and stock, and read orders and events.
+    pub api_key: String,
+    /// Starts the workers, where the storm has to bring them.
+    pub worker: Option<WorkerProgram>,
+}
+
+/// How it is run.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What clients want.
+    pub scenario: Scenario,
+    /// How long they want it.
+    pub duration: Duration,
+    /// Clients at once.
+    pub clients: usize,
+    /// Fixes what each client wants and when workers die.
+    pub seed: u64,
+    /// What is done to workers; nothing where the target brings them itself.
+    pub faults: Vec<Fault>,
+    /// What is tolerated.
+    pub rules: Rules,
+}
+
+/// For a subscriber to be let in.
+const OPEN_LIMIT: Duration = Duration::from_secs(10);
+/// An order whose payment is late moves on while it is read.
+const READ_AGAIN: usize = 10;
+/// Between two lines for whoever watches.
+const SAY_EVERY: Duration = Duration::from_secs(2);
+
+/// Runs the storm; `say` tells a person how far it is. When `token` is cancelled it ends early, with an error.
+///
+/// # Errors
+/// When Orderly is away for longer than a client's patience, or refuses what it must take, or the token was cancelled. What the
+/// judge finds is no error.
+pub async fn run(
+    target: &Target,
+    options: &Options,
+    token: &CancellationToken,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<(Report, History)> {
+    let clock = Stopwatch::start();
+    let mut dice = Dice::new(options.seed);
+    let mut workers = match &target.worker {
+        Some(program) => Some(Workers::start(program, clock)?),
+        None => None,
+    };
+    let ground = Ground::open(target, options, clock, token)?;
+    let field = &ground.field;
+    for (sku, pieces) in &field.products {
+        let (path, level) = (format!("/v1/stock/{sku}"), json!({ "on_hand": pieces }));
+        ground.api.put_stock(&path, &level).await?;
+    }
+    // Before anything happens, since they witness from the first version on.
+    let reading = token.child_token();
+    let _reading = reading.clone().drop_guard();
+    let mut subscribers = Vec::new();
+    for dice in [None, Some(dice.fork())] {
+        let subscriber = Subscriber::new(&target.dashboard_url, &target.api_key, clock)?;
+        subscribers.push(subscribe(subscriber, dice, &reading).await?);
+    }
+    let host = Client::new(options.clients, dice.fork(), &ground.door, field);
+    let opened = host.open_field().await.context("place the first orders")?;
+
+    let began = Instant::now();
+    let calm = token.child_token();
+    let suffering = async {
+        let Some(workers) = &mut workers else {
+            return Ok(());
+        };
+        let dice = Dice::new(options.seed);
+        workers.suffer(&options.faults, dice, &calm).await
+    };
+    let loading = async {
+        let sent = load(options, &ground, &mut dice, say).await;
+        calm.cancel();
+        sent
+    };
+    let (sent, suffered) = tokio::join!(loading, suffering);
+    let commands = [opened, sent?].concat();
+    suffered?;
+    let stormed = began.elapsed();
+
+    say("asking what became of every command …");
+    let mut history = ground.after(commands, &subscribers, dice).await?;
+    if let Some(workers) = workers {
+        history.faults = workers.done();
+        workers.end().await?;
+    }
+    say("judging …");
+    let verdicts = judge(&history, options.rules);
+    Ok((Report::new(options, stormed, &history, verdicts), history))
+}
+
+/// Where a storm takes place, and the ways there.
+struct Ground {
+    api: Api,
+    door: Arc<Door>,
+    field: Arc<Field>,
+}
+
+impl Ground {
+    fn open(
+        target: &Target,
+        options: &Options,
+        clock: Stopwatch,
+        token: &CancellationToken,
+    ) -> Result<Self> {
+        let (ingress, key) = (target.ingress_url.as_str(), target.api_key.as_str());
+        Ok(Self {
+            api: Api::new(ingress, &target.dashboard_url, key, token)?,
+            door: Arc::new(Door::new(ingress, key, clock, token)?),
+            field: Arc::new(Field::new(options.scenario, options.clients)),
+        })
+    }
+
+    /// Everything that can be seen once nothing moves any more.
+    async fn after(
+        &self,
+        commands: Vec<Sent>,
+        subscribers: &[Watched],
+        dice: Dice,
+    ) -> Result<History> {
+        let api = &self.api;
+        let mut history = History {
+            commands: account::outcomes(&self.door, api, commands, dice).await?,
+            ..History::default()
+        };
+        let placed: BTreeSet<Uuid> = history.commands.iter().map(|it| it.order).collect();
+        history.orders = account::orders(api, placed.into_iter()).await?;
+        for _ in 0..READ_AGAIN {
+            account::until_seen(&history.orders, subscribers).await;
+            // Before the orders: what the streams have by now, the API must show from now on.
+            let is_ours = |order: &Uuid| history.orders.contains_key(order);
+            let streams = subscribers.iter().map(|it| it.stream(is_ours));
+            history.streams = streams.collect();
+            if !account::read_again(api, &mut history.orders, subscribers).await? {
+                break;
+            }
+        }
+        history.shelves = account::shelves(api, &self.field.products).await?;
+        Ok(history)
+    }
+}
+
+async fn subscribe(
+    subscriber: Subscriber,
+    dice: Option<Dice>,
+    token: &CancellationToken,
+) -> Result<Watched> {
+    let watched = subscriber.watched();
+    let (open, mut opened) = watch::channel(false);
+    tokio::spawn(subscriber.run(dice, open, token.clone()));
+    let opening = tokio::time::timeout(OPEN_LIMIT, opened.wait_for(|open| *open)).await;
+    if !matches!(opening, Ok(Ok(_))) {
+        bail!(
+            "the event stream (GET /v1/events) did not open within {} s",
+            OPEN_LIMIT.as_secs()
+        );
+    }
+    Ok(watched)
+}
+
+/// All clients until the time is over.
+async fn load(
+    options: &Options,
+    ground: &Ground,
+    dice: &mut Dice,
+    say: &(dyn Fn(&str) + Sync),
+) -> Result<Vec<Sent>> {
+    let began = Instant::now();
+    let ends_at = began + options.duration;
+    let mut clients = JoinSet::new();
+    for number in 0..options.clients {
+        let client = Client::new(number, dice.fork(), &ground.door, &ground.field);
+        clients.spawn(client.run(ends_at));
+    }
+    let mut sent = Vec::new();
+    let mut next = tokio::time::interval_at((began + SAY_EVERY).into(), SAY_EVERY);
+    loop {
+        tokio::select! {
+            ended = clients.join_next() => match ended {
+                Some(ended) => sent.extend(ended??),
+                None => return Ok(sent),
+            },
+            _ = next.tick() => say(&progress(began.elapsed(), options.duration, &ground.door)),
+        }
+    }
+}
+
+fn progress(elapsed: Duration, of: Duration, door: &Door) -> String {
+    let count = |counter: &AtomicUsize| counter.load(Ordering::Relaxed);
+    format!(
+        "{:>3} of {} s: {} requests, {} accepted, {} without an answer",
+        elapsed.as_secs(),
+        of.as_secs(),
+        count(&door.tally.requests),
+        count(&door.tally.accepted),
+        count(&door.tally.unanswered),
+    )
+}

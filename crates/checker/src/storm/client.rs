@@ -1,0 +1,306 @@
+//! A producer as careful producers are: the same key for every attempt at one thing, pauses that grow and differ, and the
+//! pause that a server asks for. Sometimes it hangs up before the answer, as networks do.
+//!
+//! Owns one request and the patience with it; writes down every attempt. What to send is `scenario`'s.
+
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use futures_util::future::join_all;
+use orderly_protocol::CommandResource;
+use reqwest::{Method, Response, StatusCode, Url, header};
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+
+use super::history::{Action, Answer, Attempt, Sent, Stopwatch};
+use crate::{dice::Dice, http::Refused};
+
+/// A listener on this side of the world answers a SYN in milliseconds.
+const CONNECT_LIMIT: Duration = Duration::from_secs(5);
+/// Longer than any wait that is asked for: what takes longer has no answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
+/// For the outcome in the answer; a worker that is killed meanwhile takes longer.
+const WAIT_SECONDS: u32 = 2;
+/// A producer that was never answered leaves it at that, after about this long.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The first pause; each later one is twice as long, up to [`LONGEST_PAUSE`].
+const SHORTEST_PAUSE: Duration = Duration::from_millis(40);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// A server may ask for more than a storm has time.
+const LONGEST_ASKED: Duration = Duration::from_secs(5);
+
+/// The way to Orderly that all clients of a storm share.
+pub(super) struct Door {
+    http: reqwest::Client,
+    ingress: Url,
+    api_key: String,
+    pub(super) clock: Stopwatch,
+    pub(super) tally: Tally,
+    token: CancellationToken,
+}
+
+/// For whoever watches.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    pub(super) requests: AtomicUsize,
+    pub(super) accepted: AtomicUsize,
+    pub(super) unanswered: AtomicUsize,
+}
+
+/// What a client wants, under which key.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) key: String,
+    pub(super) mark: String,
+    pub(super) order: uuid::Uuid,
+    pub(super) action: Action,
+    pub(super) expected_version: Option<u64>,
+}
+
+/// How it is asked for.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Manner {
+    /// Whether the outcome is awaited in the answer.
+    pub(super) waits: bool,
+    /// Hangs up on the first attempt after so long.
+    pub(super) hangs_up_after: Option<Duration>,
+    /// Does not try again.
+    pub(super) gives_up: bool,
+}
+
+/// An answer, and the pause that it asks for.
+type Answered = (Answer, Option<Duration>);
+
+impl Door {
+    pub(super) fn new(
+        ingress: &str,
+        api_key: &str,
+        clock: Stopwatch,
+        token: &CancellationToken,
+    ) -> Result<Self> {
+        let http = reqwest::Client::builder()
+            .connect_timeout(CONNECT_LIMIT)
+            .timeout(ANSWER_LIMIT)
+            .user_agent(concat!("orderly-checker/", env!("CARGO_PKG_VERSION")))
+            .build()
+            .context("make an HTTP client")?;
+        Ok(Self {
+            http,
+            ingress: ingress.parse().context("the ingress's URL")?,
+            api_key: api_key.to_owned(),
+            clock,
+            tally: Tally::default(),
+            token: token.clone(),
+        })
+    }
+
+    /// Sends until there is an answer that means something, and writes all of it down.
+    ///
+    /// # Errors
+    /// When Orderly refuses what it must take, or the storm is stopped.
+    pub(super) async fn send(&self, wanted: Wanted, manner: Manner, dice: Dice) -> Result<Sent> {
+        let attempts = self.attempts(&wanted, manner, dice).await?;
+        let mut sent = wanted.sent(attempts);
+        sent.given_up = manner.gives_up;
+        Ok(sent)
+    }
+
+    /// The same request from several places at once, as a retry that overtakes its predecessor.
+    pub(super) async fn send_copies(
+        &self,
+        wanted: Wanted,
+        manners: &[Manner],
+        dice: &mut Dice,
+    ) -> Result<Sent> {
+        let copies = manners.iter();
+        let copies = copies.map(|manner| self.attempts(&wanted, *manner, dice.fork()));
+        let mut attempts = Vec::new();
+        for of_copy in join_all(copies.collect::<Vec<_>>()).await {
+            attempts.extend(of_copy?);
+        }
+        attempts.sort_by_key(|it| it.began);
+        Ok(wanted.sent(attempts))
+    }
+
+    async fn attempts(
+        &self,
+        wanted: &Wanted,
+        manner: Manner,
+        mut dice: Dice,
+    ) -> Result<Vec<Attempt>> {
+        let gives_up_at = Instant::now() + PATIENCE;
+        let mut attempts = Vec::new();
+        let mut longest = SHORTEST_PAUSE;
+        loop {
+            let first = attempts.is_empty();
+            let hangs_up_after = manner.hangs_up_after.filter(|_| first);
+            let began = self.clock.now();
+            let asking = self.attempt(wanted, manner.waits, hangs_up_after);
+            let (answer, asked) = self
+                .token
+                .run_until_cancelled(asking)
+                .await
+                .context("stopped before the end")?;
+            let again = matches!(answer, Answer::Unavailable { .. } | Answer::Lost { .. });
+            self.tally(&answer);
+            refuse_nonsense(&answer, wanted)?;
+            attempts.push(Attempt {
+                began,
+                ended: self.clock.now(),
+                answer,
+            });
+            if !again || manner.gives_up || Instant::now() > gives_up_at {
+                return Ok(attempts);
+            }
+            let pause = dice.time(longest / 2, longest);
+            let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
+            self.token
+                .run_until_cancelled(tokio::time::sleep(pause.max(asked)))
+                .await;
+            longest = (longest * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    fn tally(&self, answer: &Answer) {
+        let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
+        count(&self.tally.requests);
+        if answer.is_accepted() {
+            count(&self.tally.accepted);
+        }
+        if matches!(answer, Answer::Lost { .. }) {
+            count(&self.tally.unanswered);
+        }
+    }
+
+    async fn attempt(
+        &self,
+        wanted: &Wanted,
+        waits: bool,
+        hangs_up_after: Option<Duration>,
+    ) -> Answered {
+        let asking = self.ask(wanted, waits);
+        let answered = match hangs_up_after {
+            None => asking.await,
+            Some(limit) => match tokio::time::timeout(limit, asking).await {
+                Ok(answered) => answered,
+                Err(_) => return (Answer::lost("hung up"), None),
+            },
+        };
+        answered.unwrap_or_else(|error| (Answer::lost(&format!("{error:#}")), None))
+    }
+
+    async fn ask(&self, wanted: &Wanted, waits: bool) -> Result<Answered> {
+        let order = wanted.order;
+        let (method, path) = match wanted.action {
+            Action::Place { .. } => (Method::PUT, format!("/v1/orders/{order}")),
+            _ => (Method::POST, format!("/v1/orders/{order}/commands")),
+        };
+        let url = self.ingress.join(&path).context("a path")?;
+        let mut request = self
+            .http
+            .request(method, url)
+            .bearer_auth(&self.api_key)
+            .header("Idempotency-Key", &wanted.key)
+            .json(&wanted.action.body(&wanted.mark));
+        if waits {
+            request = request.header("Prefer", format!("wait={WAIT_SECONDS}"));
+        }
+        if let Some(version) = wanted.expected_version {
+            request = request.header(header::IF_MATCH, format!("\"v{version}\""));
+        }
+        answer_of(request.send().await?).await
+    }
+}
+
+impl Wanted {
+    fn sent(self, attempts: Vec<Attempt>) -> Sent {
+        Sent {
+            key: self.key,
+            mark: self.mark,
+            order: self.order,
+            action: self.action,
+            expected_version: self.expected_version,
+            attempts,
+            given_up: false,
+            outcome: None,
+        }
+    }
+}
+
+impl From<&Sent> for Wanted {
+    fn from(sent: &Sent) -> Self {
+        Self {
+            key: sent.key.clone(),
+            mark: sent.mark.clone(),
+            order: sent.order,
+            action: sent.action.clone(),
+            expected_version: sent.expected_version,
+        }
+    }
+}
+
+impl Answer {
+    fn lost(why: &str) -> Self {
+        Self::Lost {
+            why: why.to_owned(),
+        }
+    }
+}
+
+async fn answer_of(response: Response) -> Result<Answered> {
+    let status = response.status();
+    let text = |name: &str| response.headers().get(name)?.to_str().ok();
+    let decided = text("Preference-Applied").is_some();
+    let asked = text("Retry-After")
+        .and_then(|seconds| seconds.parse().ok())
+        .map(Duration::from_secs);
+    let body = response.bytes().await?;
+    if status.is_success() {
+        // An answer that cannot be read is none.
+        let command: CommandResource = serde_json::from_slice(&body)?;
+        let (command_id, location) = (command.command_id.0, command.links.command);
+        let answer = match command.version.filter(|_| status != StatusCode::ACCEPTED) {
+            Some(version) => Answer::Applied {
+                command_id,
+                version: version.0,
+                location,
+            },
+            None => Answer::Accepted {
+                command_id,
+                location,
+            },
+        };
+        return Ok((answer, None));
+    }
+    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
+    let code = problem["code"].as_str().unwrap_or_default().to_owned();
+    let status = status.as_u16();
+    let answer = match status {
+        408 | 429 | 500..=599 => Answer::Unavailable { status, code },
+        _ if decided => Answer::Rejected { code },
+        _ => Answer::Refused { status, code },
+    };
+    Ok((answer, asked))
+}
+
+/// A key without its scopes, a request that Orderly does not read: no storm, but a mistake of this side.
+fn refuse_nonsense(answer: &Answer, wanted: &Wanted) -> Result<()> {
+    match answer {
+        Answer::Refused { code, .. } if code == "idempotency_key_reused" => Ok(()),
+        Answer::Refused { status, code } => {
+            bail!(Refused::new(
+                *status,
+                code,
+                &format!(
+                    "{} of order {}",
+                    wanted.action.kind().as_str(),
+                    wanted.order
+                )
+            ))
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,67 @@
+//! What all clients of a storm know: its products, and the orders that are written on just now.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard},
+};
+
+use uuid::Uuid;
+
+use super::Scenario;
+use crate::dice::Dice;
+
+/// Orders that are written on at a time: few, so that clients meet.
+const RECENT_ORDERS: usize = 12;
+/// Products.
+const SKUS: usize = 4;
+/// What nobody comes to the end of.
+const PLENTY: i64 = 1_000_000;
+
+/// What all clients know.
+pub(in crate::storm) struct Field {
+    pub(super) scenario: Scenario,
+    /// Keeps the keys and products of this storm from those of every other.
+    pub(super) run: Uuid,
+    /// With how many pieces each begins.
+    pub(in crate::storm) products: Vec<(String, i64)>,
+    recent: Mutex<VecDeque<Uuid>>,
+}
+
+impl Field {
+    pub(in crate::storm) fn new(scenario: Scenario, clients: usize) -> Self {
+        let run = Uuid::new_v4();
+        // Fewer than all clients together want at a time.
+        let scarce = i64::try_from(clients * 2).expect("a few hundred");
+        let pieces = |sku: usize| match scenario {
+            Scenario::Oversell => scarce,
+            Scenario::Mixed if sku == 0 => scarce,
+            _ => PLENTY,
+        };
+        let products = (0..SKUS).map(|sku| (format!("STORM-{}-{sku}", run.simple()), pieces(sku)));
+        Self {
+            scenario,
+            run,
+            products: products.collect(),
+            recent: Mutex::default(),
+        }
+    }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Uuid>> {
+        self.recent.lock().expect("nothing under it can panic")
+    }
+
+    /// An order that others may write on from now on.
+    pub(super) fn opened(&self, order: Uuid) {
+        let mut recent = self.recent();
+        recent.push_back(order);
+        if recent.len() > RECENT_ORDERS {
+            recent.pop_front();
+        }
+    }
+
+    /// One of them.
+    pub(super) fn pick(&self, dice: &mut Dice) -> Option<Uuid> {
+        let recent = self.recent();
+        (!recent.is_empty()).then(|| recent[dice.below(recent.len())])
+    }
+}

@@ -1,0 +1,275 @@
+//! `orderly storm`: clients at their worst, workers that die, and a judge. The storm itself is crate checker's.
+//!
+//! Owns where it takes place, and who may be killed: only what this command started for itself.
+
+use std::{
+    fs::File,
+    io::{BufWriter, Write},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::Context;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use orderly_checker::storm::{
+    self, Fault, History, Options, Report, Rules, Scenario, Target, WorkerProgram,
+};
+use orderly_payments::SandboxOptions;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use super::checking::{development_key, duration, end_of, plain_http_url};
+use crate::{
+    config::Settings,
+    dev::private::{Place, Private, Worker, until_signalled, with_private},
+    exit::{Exit, UsageError},
+    lifecycle::Signals,
+    output::{self, Format},
+};
+
+/// Let many clients loose on few orders, kill workers, and judge what came of it
+///
+/// Clients retry with the same key, hang up before the answer, and send at once what excludes each other; two subscribers
+/// watch the events, one of which keeps coming back. Then every request, answer and event is compared with what Orderly
+/// promises: one outcome for each accepted command, in order, without a gap, and no piece sold twice.
+///
+/// Takes place on the Orderly that the settings name, if they name one, and else on servers of its own, which are removed at
+/// the end. What is placed in an Orderly stays in it.
+///
+/// Exits with 1 if an invariant does not hold, and then shows the shortest history that says so.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Examples:
+  orderly storm                       beside `orderly dev`, or on servers of its own
+  orderly storm --private --faults kill-worker,stop-worker
+  orderly storm --scenario oversell --duration 1m --history storm.jsonl
+  orderly storm --private --seed 7 -o json")]
+pub(crate) struct StormArgs {
+    /// What the clients want
+    #[arg(long, value_name = "NAME", default_value = "mixed", value_parser = scenarios())]
+    scenario: Scenario,
+    /// How long they want it, as 30s or 2m
+    #[arg(long, value_name = "TIME", default_value = "30s", value_parser = duration)]
+    duration: Duration,
+    /// Clients at once
+    #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(8..=256))]
+    clients: u16,
+    /// Fixes what each client wants and when workers die [default: another each time]
+    #[arg(long, value_name = "N")]
+    seed: Option<u32>,
+    /// What is done to workers meanwhile; only with --private
+    #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = faults())]
+    faults: Vec<Fault>,
+    /// Write every request, answer and event to this file, a line of JSON each
+    #[arg(long, value_name = "FILE")]
+    history: Option<PathBuf>,
+    /// Let commands wait in their order's lane at the end
+    #[arg(long)]
+    allow_parked: bool,
+    /// Start servers of its own, whatever the settings name
+    #[arg(long, conflicts_with_all = ["url", "dashboard_url", "api_key"])]
+    private: bool,
+    /// Storm also with a key that is not of a development environment (ord_dev_…)
+    #[arg(long)]
+    yes: bool,
+    /// Base URL of the ingress [env: ORDERLY_URL]
+    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    url: Option<String>,
+    /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
+    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    dashboard_url: Option<String>,
+    /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
+    #[arg(long, value_name = "KEY", help_heading = "Connection")]
+    api_key: Option<String>,
+}
+
+/// A payment company with a mind of its own: slower than a cancellation now and then, and not always willing.
+const SANDBOX: SandboxOptions = SandboxOptions {
+    decline_percent: 10,
+    refund_failure_percent: 10,
+    delay: Duration::from_millis(10),
+    authorize_first: true,
+};
+
+/// As of a private Orderly: what is wrong shows in the verdict, and a slow moment is no news.
+const WORKER_LOG: &str = "error,lapin=off,sqlx=off";
+
+pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
+    if !args.faults.is_empty() && !args.private {
+        return Err(UsageError(NOT_OURS.to_owned()).into());
+    }
+    let options = Options {
+        scenario: args.scenario,
+        duration: args.duration,
+        clients: args.clients.into(),
+        seed: args
+            .seed
+            .unwrap_or_else(|| Uuid::new_v4().as_fields().0)
+            .into(),
+        faults: args.faults.clone(),
+        rules: Rules {
+            parked_is_allowed: args.allow_parked,
+        },
+    };
+    // Now: a file that cannot be written is no news after minutes of storm.
+    let file = args.history.as_deref().map(create).transpose()?;
+    let target = named(&args)?;
+    eprintln!("seed {}", options.seed);
+    match storm(target, &options).await {
+        Ok((report, history)) => {
+            if let Some(file) = file {
+                write(file, &history).context("write the history")?;
+            }
+            finish(&report, &args, format)
+        }
+        Err(error) => end_of(error),
+    }
+}
+
+const NOT_OURS: &str = "--faults stops worker processes, and this command stops only those that it started itself: \
+                        add --private";
+
+async fn storm(target: Option<Target>, options: &Options) -> anyhow::Result<(Report, History)> {
+    let say = |text: &str| eprintln!("{text}");
+    if let Some(target) = target {
+        eprintln!("storming the Orderly at {}", target.ingress_url);
+        let mut signals = Signals::new()?;
+        let token = CancellationToken::new();
+        let storming = storm::run(&target, options, &token, &say);
+        let signalled = async || {
+            signals.next().await;
+        };
+        return Box::pin(until_signalled(storming, &token, signalled)).await;
+    }
+    let brings_workers = !options.faults.is_empty();
+    let private = Private {
+        worker: if brings_workers {
+            Worker::Brought
+        } else {
+            Worker::Inside
+        },
+        sandbox: SANDBOX,
+    };
+    let storming = async |place: Place, token: &CancellationToken| {
+        let worker = brings_workers.then(|| worker(&place)).transpose()?;
+        let target = Target {
+            ingress_url: place.url.clone(),
+            dashboard_url: place.url,
+            api_key: place.key,
+            worker,
+        };
+        storm::run(&target, options, token, &say).await
+    };
+    Box::pin(with_private(private, storming)).await
+}
+
+/// This program as a worker. What it needs stands in its environment, which others cannot read; a command line they can.
+fn worker(place: &Place) -> anyhow::Result<WorkerProgram> {
+    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+    Ok(WorkerProgram {
+        program: std::env::current_exe().context("find this program")?,
+        arguments: ["worker", "--http-addr", "127.0.0.1:0", "--log", WORKER_LOG]
+            .map(str::to_owned)
+            .into(),
+        environment: vec![
+            set("ORDERLY_DATABASE_URL", &place.database_url),
+            set("ORDERLY_AMQP_URL", &place.amqp_url),
+        ],
+    })
+}
+
+fn create(path: &Path) -> anyhow::Result<File> {
+    File::create(path)
+        .map_err(|error| UsageError(format!("cannot write {}: {error}", path.display())).into())
+}
+
+fn write(file: File, history: &History) -> anyhow::Result<()> {
+    let mut file = BufWriter::new(file);
+    for line in history.lines() {
+        writeln!(file, "{line}")?;
+    }
+    Ok(file.flush()?)
+}
+
+fn finish(report: &Report, args: &StormArgs, format: Format) -> anyhow::Result<Exit> {
+    output::unless_closed(format.record(report, || report.screen()))?;
+    if report.is_clean {
+        return Ok(Exit::Ok);
+    }
+    eprintln!("again: {}", again(report.seed, args));
+    Ok(Exit::Failed)
+}
+
+/// The command that wants the same again. Who comes first is the machine's to say, so it may take a few runs.
+fn again(seed: u64, args: &StormArgs) -> String {
+    let mut command = format!(
+        "orderly storm --scenario {} --duration {}s --clients {} --seed {seed}",
+        args.scenario.as_str(),
+        args.duration.as_secs(),
+        args.clients
+    );
+    if args.private {
+        command.push_str(" --private");
+    }
+    if !args.faults.is_empty() {
+        let names: Vec<&str> = args.faults.iter().map(|it| it.as_str()).collect();
+        command.push_str(" --faults ");
+        command.push_str(&names.join(","));
+    }
+    if args.allow_parked {
+        command.push_str(" --allow-parked");
+    }
+    command
+}
+
+/// The Orderly that the settings name, if they name any part of one.
+fn named(args: &StormArgs) -> anyhow::Result<Option<Target>> {
+    let mut probe = Settings::for_command();
+    let flags = [
+        (&args.url, "ORDERLY_URL"),
+        (&args.api_key, "ORDERLY_API_KEY"),
+    ];
+    let anything = |text: &str| Ok(text.to_owned());
+    let set = flags.map(|(flag, name)| probe.optional(flag.as_ref(), name, anything).is_some());
+    if args.private || set == [false; 2] {
+        return Ok(None);
+    }
+    let mut settings = Settings::for_command();
+    let url = settings.required(args.url.as_ref(), "ORDERLY_URL", plain_http_url);
+    let dashboard = settings.optional(
+        args.dashboard_url.as_ref(),
+        "ORDERLY_DASHBOARD_URL",
+        plain_http_url,
+    );
+    let key = settings.required(args.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
+        development_key(text, args.yes)
+    });
+    let target = settings.finish(|| {
+        let url = url?;
+        Some(Target {
+            dashboard_url: dashboard.unwrap_or_else(|| url.clone()).into(),
+            ingress_url: url.into(),
+            api_key: key?,
+            worker: None,
+        })
+    });
+    target.map(Some).context(NAMED)
+}
+
+const NAMED: &str = "the settings name an Orderly, but not all that a storm needs of it (--private storms servers of its own)";
+
+fn scenarios() -> impl TypedValueParser<Value = Scenario> {
+    PossibleValuesParser::new(Scenario::ALL.map(Scenario::as_str))
+        .map(|name| one_of(Scenario::ALL, &name, Scenario::as_str))
+}
+
+fn faults() -> impl TypedValueParser<Value = Fault> {
+    PossibleValuesParser::new(Fault::ALL.map(Fault::as_str))
+        .map(|name| one_of(Fault::ALL, &name, Fault::as_str))
+}
+
+fn one_of<T: Copy, const N: usize>(all: [T; N], name: &str, of: fn(T) -> &'static str) -> T {
+    let mut all = all.into_iter();
+    all.find(|it| of(*it) == name)
+        .expect("no other name is let through")
+}

@@ -1,0 +1,111 @@
+//! `orderly storm`: what it finds, what it writes, and that nothing of it stays.
+
+use serde_json::Value;
+
+use crate::{
+    system::{System, bare},
+    temporary::Temporary,
+};
+
+/// What any machine accepts within five seconds, workers that die included.
+const LEAST_ACCEPTED: u64 = 30;
+
+/// A storm of a few seconds; its report, once it has found nothing.
+fn clean(output: &std::process::Output) -> Value {
+    let (stdout, stderr) = (
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    assert_eq!(output.status.code(), Some(0), "{stdout}\n{stderr}");
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["is_clean"], true, "{report:#}");
+    let accepted = report["counts"]["accepted"].as_u64().unwrap();
+    assert!(accepted >= LEAST_ACCEPTED, "{report:#}");
+    for verdict in report["verdicts"].as_array().unwrap() {
+        assert_eq!(verdict["violated"], 0, "{report:#}");
+        assert_ne!(verdict["checked"], 0, "{report:#}");
+    }
+    report
+}
+
+#[test]
+fn workers_that_are_killed_break_no_promise_and_nothing_of_it_is_left() {
+    let temporary = Temporary::new("storm");
+    let history = std::env::temp_dir().join(format!("orderly-storm-{}.jsonl", std::process::id()));
+    let storm = temporary
+        .orderly(&[
+            "storm",
+            "--private",
+            "--faults",
+            "kill-worker",
+            "-o",
+            "json",
+        ])
+        .args(["--duration", "5s", "--clients", "8", "--seed", "7"])
+        .arg("--history")
+        .arg(&history)
+        .output();
+    let report = clean(&storm.unwrap());
+    assert_eq!(report["seed"], 7);
+    assert!(
+        report["faults"]["killed"].as_u64().unwrap() > 0,
+        "{report:#}"
+    );
+    let text = std::fs::read_to_string(&history).unwrap();
+    std::fs::remove_file(&history).unwrap();
+    let lines: Vec<Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let count = |what: &str| lines.iter().filter(|line| line["line"] == what).count();
+    for (line, counted) in [
+        ("request", "requests"),
+        ("answer", "requests"),
+        ("event", "sightings"),
+    ] {
+        assert_eq!(
+            Some(count(line)),
+            number(&report["counts"][counted]),
+            "{line}"
+        );
+    }
+    let times = lines.iter().filter_map(|line| line["at_us"].as_u64());
+    assert!(times.is_sorted(), "a history is read from its beginning");
+    temporary.assert_nothing_is_left();
+}
+
+fn number(count: &Value) -> Option<usize> {
+    usize::try_from(count.as_u64()?).ok()
+}
+
+#[tokio::test]
+async fn every_scenario_finds_nothing_on_an_orderly_that_runs() {
+    let system = System::start().await;
+    for scenario in ["hot-order", "oversell", "cancel-vs-pay", "duplicates"] {
+        let storm = [
+            "storm",
+            "--scenario",
+            scenario,
+            "--duration",
+            "2s",
+            "--clients",
+            "8",
+        ];
+        let output = system
+            .orderly(&[&storm[..], &["--yes", "-o", "json"]].concat())
+            .output();
+        let report = clean(&output.unwrap());
+        assert_eq!(report["scenario"], scenario);
+    }
+    system.verify();
+}
+
+#[test]
+fn only_its_own_workers_are_killed() {
+    let output = bare(&["storm", "--faults", "kill-worker"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("add --private"), "{stderr}");
+}
