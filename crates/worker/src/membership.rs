@@ -133,8 +133,9 @@ impl Membership {
 
     /// Heartbeats until `stop`. While the database is away the last view stands.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
-        while !stop.is_cancelled() {
-            if let Err(error) = self.beat().await {
+        // Cut short as well: a database that does not answer must not hold up the end of a session.
+        while let Some(beaten) = stop.run_until_cancelled(self.beat()).await {
+            if let Err(error) = beaten {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "no heartbeat: other workers may take this one for dead"
