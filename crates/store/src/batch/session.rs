@@ -4,19 +4,25 @@
 //! round trip of its own. These come out of the pool once. Only one whose transaction was committed is kept: any other is
 //! closed, and Postgres takes back what it wrote and locked.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use sqlx::{Connection, PgConnection, PgPool};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::StoreError;
 use crate::store::{ACQUIRE_TIMEOUT, CALL_TIMEOUT, bounded};
 
+/// A session that was idle for longer is not used again: firewalls and proxies forget a quiet connection without a word, some
+/// after five minutes, and a batch would find out by its timeout.
+const LONGEST_IDLE: Duration = Duration::from_mins(4);
+
 /// The sessions of one store.
 #[derive(Debug)]
 pub(crate) struct BatchSessions {
-    idle: Mutex<Vec<PgConnection>>,
+    /// Each with the time it was given back, the last one last.
+    idle: Mutex<Vec<(PgConnection, Instant)>>,
     /// As many sessions as the pool may have connections.
     permits: Arc<Semaphore>,
 }
@@ -47,8 +53,12 @@ impl BatchSessions {
             .map_err(|_| sqlx::Error::PoolClosed)?;
         let kept = self.idle().pop();
         let connection = match kept {
-            Some(connection) => connection,
-            None => bounded(pool.acquire()).await?.detach(),
+            Some((connection, since)) if since.elapsed() < LONGEST_IDLE => connection,
+            _ => {
+                // Those below it were given back earlier still.
+                self.forget();
+                bounded(pool.acquire()).await?.detach()
+            }
         };
         Ok(BatchSession { connection, permit })
     }
@@ -57,7 +67,7 @@ impl BatchSessions {
     pub(crate) fn keep(&self, session: BatchSession) {
         let BatchSession { connection, permit } = session;
         if !self.permits.is_closed() {
-            self.idle().push(connection);
+            self.idle().push((connection, Instant::now()));
         }
         drop(permit);
     }
@@ -71,13 +81,13 @@ impl BatchSessions {
     pub(crate) async fn close(&self) {
         self.permits.close();
         let kept = std::mem::take(&mut *self.idle());
-        for connection in kept {
+        for (connection, _) in kept {
             // It ends either way: without the goodbye the server only notes that it missed one.
             drop(timeout(CALL_TIMEOUT, connection.close()).await);
         }
     }
 
-    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<PgConnection>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<(PgConnection, Instant)>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
