@@ -301,6 +301,40 @@ async fn two_shards_that_decide_one_id_leave_one_outcome() {
     assert_eq!(found.known.len(), 1);
 }
 
+/// Two batches with the same two ids wait for each other in one direction: whichever has the lower id has not yet touched the
+/// higher one.
+#[tokio::test]
+async fn outcomes_are_written_in_the_order_of_their_ids() {
+    let database = Database::fresh().await;
+    let (store, fence, _) = worker(&database).await;
+    let taken = |n| {
+        sqlx::query(
+            "insert into commands (command_id, order_id, producer, type, fingerprint, outcome, version, accepted_at, decided_at)
+             values ($1, $1, $1, 'place', sha256(''), 'applied', 1, now(), now())",
+        )
+        .bind(command(n).0)
+    };
+    let mut other = database.raw.begin().await.unwrap();
+    taken(1).execute(&mut *other).await.unwrap();
+    let mut batch = begin(&store, &fence).await;
+    let at = batch.at;
+    let writes = Writes {
+        outcomes: vec![outcome(2, 1, at), outcome(1, 1, at)],
+        ..Writes::default()
+    };
+    let writing = tokio::spawn(async move { batch.write(&writes).await });
+    eventually("the batch waits for the lower id", async || {
+        let blocked = "select count(*) from pg_stat_activity
+             where datname = current_database() and wait_event_type = 'Lock' and query like 'with outcomes%'";
+        database.count(blocked).await == 1
+    })
+    .await;
+    taken(2).execute(&mut *other).await.expect("no deadlock");
+    other.commit().await.unwrap();
+    let fault = writing.await.unwrap().unwrap_err();
+    assert_eq!(fault.constraint(), Some("commands_pkey"));
+}
+
 #[tokio::test]
 async fn a_stale_event_version_ends_the_whole_batch() {
     let database = Database::fresh().await;
