@@ -23,6 +23,8 @@ pub struct LiveWorker {
     pub capacity: Option<i32>,
     /// Routing keys of the shards that it consumes.
     pub subscribed: Vec<String>,
+    /// Routing keys of the shards that it leaves to others for now.
+    pub declined: Vec<String>,
 }
 
 /// A shard as people want to see it.
@@ -140,19 +142,20 @@ impl Store {
             sqlx::query_as!(
                 LiveWorker,
                 "with me as (
-                     insert into workers (worker, capacity, subscribed)
-                     values ($1, $2, $3)
+                     insert into workers (worker, capacity, subscribed, declined)
+                     values ($1, $2, $3, $4)
                      on conflict (worker) do update
                      set capacity = excluded.capacity, subscribed = excluded.subscribed,
-                         seen_at = clock_timestamp())
-                 select worker, capacity, subscribed
+                         declined = excluded.declined, seen_at = clock_timestamp())
+                 select worker, capacity, subscribed, declined
                  from workers
                  where worker <> $1
-                   and seen_at > clock_timestamp() - make_interval(secs => $4)
+                   and seen_at > clock_timestamp() - make_interval(secs => $5)
                  order by worker",
                 me.worker,
                 me.capacity,
                 &me.subscribed,
+                &me.declined,
                 LIVE.as_secs_f64(),
             )
             .fetch_all(self.pool()),

@@ -67,9 +67,16 @@ pub(crate) struct Membership {
     me: String,
     capacity: Option<usize>,
     layout: Layout,
-    subscribed: Mutex<BTreeSet<ShardId>>,
+    told: Mutex<Told>,
     changed: Notify,
     view: watch::Sender<View>,
+}
+
+/// What a heartbeat tells of shards.
+#[derive(Default)]
+struct Told {
+    subscribed: BTreeSet<ShardId>,
+    declined: BTreeSet<ShardId>,
 }
 
 /// One subscription of this worker, from before it begins.
@@ -125,7 +132,7 @@ impl Membership {
             me,
             capacity,
             layout,
-            subscribed: Mutex::default(),
+            told: Mutex::default(),
             changed: Notify::new(),
             view: watch::Sender::default(),
         }
@@ -161,12 +168,7 @@ impl Membership {
     }
 
     async fn beat(&self) -> Result<(), StoreError> {
-        let subscribed = self.subscribed().iter().map(ToString::to_string).collect();
-        let me = LiveWorker {
-            worker: self.me.clone(),
-            capacity: self.capacity.and_then(|shards| i32::try_from(shards).ok()),
-            subscribed,
-        };
+        let me = self.heartbeat();
         let others = self.store.heartbeat(&me).await?;
         let generation = self.layout.generation;
         let members: Vec<_> = std::iter::once(&me)
@@ -176,6 +178,7 @@ impl Membership {
                 capacity: worker
                     .capacity
                     .and_then(|shards| usize::try_from(shards).ok()),
+                declined: &worker.declined,
             })
             .collect();
         let shards: Vec<_> = (0..self.layout.shard_count)
@@ -194,6 +197,17 @@ impl Membership {
         self.view
             .send_modify(|view| view.epochs = epochs.into_iter().collect());
         Ok(())
+    }
+
+    fn heartbeat(&self) -> LiveWorker {
+        let told = self.told();
+        let keys = |shards: &BTreeSet<ShardId>| shards.iter().map(ToString::to_string).collect();
+        LiveWorker {
+            worker: self.me.clone(),
+            capacity: self.capacity.and_then(|shards| i32::try_from(shards).ok()),
+            subscribed: keys(&told.subscribed),
+            declined: keys(&told.declined),
+        }
     }
 
     /// Waits until this worker ranks for `shard`.
@@ -233,20 +247,30 @@ impl Membership {
 
     /// The queue of `shard` is consumed from now on.
     pub(crate) fn subscribed_to(&self, shard: ShardId) {
-        self.subscribed().insert(shard);
+        self.told().subscribed.insert(shard);
         self.changed.notify_one();
     }
 
     /// And no longer.
     pub(crate) fn ended(&self, shard: ShardId) {
-        if self.subscribed().remove(&shard) {
+        if self.told().subscribed.remove(&shard) {
             self.changed.notify_one();
         }
     }
 
-    fn subscribed(&self) -> MutexGuard<'_, BTreeSet<ShardId>> {
-        self.subscribed
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// Leaves `shard` to others from now on: this worker cannot go on there, and does not rank.
+    pub(crate) fn decline(&self, shard: ShardId) {
+        self.told().declined.insert(shard);
+        self.changed.notify_one();
+    }
+
+    /// And no longer.
+    pub(crate) fn accept(&self, shard: ShardId) {
+        self.told().declined.remove(&shard);
+        self.changed.notify_one();
+    }
+
+    fn told(&self) -> MutexGuard<'_, Told> {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

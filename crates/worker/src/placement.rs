@@ -16,6 +16,8 @@ pub(crate) struct Member<'a> {
     pub(crate) name: &'a str,
     /// Shards that it will own at the most.
     pub(crate) capacity: Option<usize>,
+    /// Routing keys of shards that it leaves to others.
+    pub(crate) declined: &'a [String],
 }
 
 /// Who serves a shard. Both subscribe, the owner first; nobody else does.
@@ -31,6 +33,10 @@ pub(crate) struct Ranks {
 pub(crate) fn place(shards: &[ShardId], members: &[Member<'_>]) -> Vec<Ranks> {
     let mut pairs: Vec<_> = (0..shards.len())
         .flat_map(|shard| (0..members.len()).map(move |member| (shard, member)))
+        .filter(|(shard, member)| {
+            let declined = members[*member].declined;
+            !declined.contains(&shards[*shard].routing_key())
+        })
         .collect();
     // The name decides between equal hashes: an index would depend on the listing.
     pairs.sort_by_cached_key(|(shard, member)| {
@@ -115,6 +121,7 @@ mod tests {
         let member = |name| Member {
             name,
             capacity: None,
+            declined: &[],
         };
         names.iter().map(|name| member(name.as_str())).collect()
     }
@@ -187,6 +194,20 @@ mod tests {
         let ranks = place(&shards(8), &members);
         let nobodys = ranks.iter().filter(|ranks| **ranks == Ranks::default());
         assert_eq!(nobodys.count(), 2);
+    }
+
+    #[test]
+    fn a_shard_that_a_worker_declines_goes_to_others() {
+        let names = names(3);
+        let mut members = members(&names);
+        let declined = ["g1.000".to_owned(), "g1.001".to_owned()];
+        members[0].declined = &declined;
+        members[1].declined = &declined[..1];
+        let ranks = place(&shards(16), &members);
+        let all = |rank: &Ranks| [rank.owner.clone(), rank.standby.clone()];
+        assert_eq!(all(&ranks[0]), [Some(names[2].clone()), None]);
+        assert!(!all(&ranks[1]).contains(&Some(names[0].clone())));
+        assert!(ranks.iter().all(|rank| rank.owner.is_some()));
     }
 
     #[test]

@@ -202,7 +202,11 @@ async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationT
         tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
         match error {
             ShardError::Broker(error) if !error.is_not_found() => stop.cancel(),
-            ShardError::UnknownSchema { .. } => pause(UNKNOWN_SCHEMA_PAUSE, &stop).await,
+            ShardError::UnknownSchema { .. } => {
+                membership.decline(shard);
+                pause(UNKNOWN_SCHEMA_PAUSE, &stop).await;
+                membership.accept(shard);
+            }
             ShardError::NotOurs
             | ShardError::Database(_)
             | ShardError::Broker(_)

@@ -21,6 +21,7 @@ async fn shards_tell_their_owner_their_standby_and_what_waits() {
         worker: worker.to_owned(),
         capacity: None,
         subscribed: subscribed.iter().map(ToString::to_string).collect(),
+        declined: Vec::new(),
     };
     let (one, two) = (
         worker("one", &["g1.000", "g1.001"]),

@@ -9,6 +9,7 @@ fn named(worker: &str, subscribed: &[&str]) -> LiveWorker {
         worker: worker.to_owned(),
         capacity: None,
         subscribed: subscribed.iter().map(ToString::to_string).collect(),
+        declined: Vec::new(),
     }
 }
 
@@ -24,6 +25,7 @@ async fn a_heartbeat_answers_with_the_others_that_are_alive() {
     );
     let more = LiveWorker {
         capacity: Some(3),
+        declined: vec!["g1.000".to_owned()],
         ..named("b", &["g1.001", "g1.002"])
     };
     store.heartbeat(&more).await.unwrap();

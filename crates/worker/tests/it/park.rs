@@ -140,6 +140,12 @@ async fn a_message_of_an_unknown_schema_stops_its_shard_and_loses_nothing() {
             .unwrap()
             .is_none()
     );
+    // Others may know the schema: they rank for the shard, and this worker does not.
+    until(|| async {
+        let told = "select declined || subscribed from workers";
+        (world.sql(told).await == "{g1.001,g1.000,g1.002,g1.003}").then_some(())
+    })
+    .await;
     worker.stop().await;
     let ready = [
         "--quiet",

@@ -1,5 +1,6 @@
 //! Which worker owns which shard: shares, full workers, and views that are wrong.
 
+use std::collections::BTreeSet;
 use std::num::NonZeroU16;
 use std::time::{Duration, Instant};
 
@@ -67,6 +68,61 @@ async fn owned(world: &World) -> String {
     world.sql(owned).await
 }
 
+/// Queue and tag of every consumer of a shard: a new subscription has a new tag.
+async fn subscriptions(world: &World) -> BTreeSet<(String, String)> {
+    let list = [
+        "--quiet",
+        "--vhost",
+        world.env.vhost(),
+        "list_consumers",
+        "queue_name",
+        "consumer_tag",
+    ];
+    let listed = world.env.rabbitmqctl(&list).await.unwrap();
+    let rows = listed.lines().filter_map(|line| line.split_once('\t'));
+    rows.filter(|(queue, _)| queue.starts_with("orders.g1."))
+        .map(|(queue, tag)| (queue.to_owned(), tag.to_owned()))
+        .collect()
+}
+
+/// The subscriptions, once they have not changed for as long as a rank may be held back.
+async fn settled(world: &World) -> BTreeSet<(String, String)> {
+    let begun = Instant::now();
+    let mut last = subscriptions(world).await;
+    let mut since = Instant::now();
+    while since.elapsed() < LONGER_THAN_HELD {
+        assert!(
+            begun.elapsed() < LIMIT,
+            "they change all the time: {last:?}"
+        );
+        let now = subscriptions(world).await;
+        if now != last {
+            (last, since) = (now, Instant::now());
+        }
+    }
+    last
+}
+
+/// A rank is held for 5 s, and a heartbeat later everybody knows.
+const LONGER_THAN_HELD: Duration = Duration::from_secs(8);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_standby_stays_until_the_owner_claims_and_then_knows_the_epoch() {
+    let world = World::new().await;
+    let (first, second) = (world.worker("w1"), world.worker("w2"));
+    let before = settled(&world).await;
+    assert_eq!(before.len(), 8, "each shard has an owner and a standby");
+    let placed = place(order_on(1));
+    world.post_one(&placed).await;
+    world.applied(&placed).await;
+    let after = settled(&world).await;
+    let new: Vec<_> = after.difference(&before).map(|(queue, _)| queue).collect();
+    assert_eq!(new, ["orders.g1.001"], "only its standby subscribed anew");
+    assert_eq!(after.len(), 8);
+    first.stop().await;
+    second.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn workers_share_the_shards_and_the_last_one_has_them_all() {
     let world = World::new().await;
@@ -105,31 +161,19 @@ async fn a_full_worker_owns_no_more() {
 async fn shards_of_an_owner_that_is_only_listed_are_served_all_the_same() {
     let world = World::new().await;
     world
-        .sql("insert into workers (worker, subscribed, seen_at) values ('ghost', '{}', now() + interval '1 hour')")
+        .sql("insert into workers (worker, subscribed, declined, seen_at) values ('ghost', '{}', '{}', now() + interval '1 hour')")
         .await;
     let worker = world.worker("w1");
     let mut orders = Orders::placed(&world).await;
     orders.until_owned(&world, "w1:4").await;
-    let subscriptions = async || {
-        let consumers = ["--quiet", "--vhost", world.env.vhost(), "list_consumers"];
-        let listed = world.env.rabbitmqctl(&consumers).await.unwrap();
-        let mut tags: Vec<_> = listed
-            .lines()
-            .filter(|line| line.contains("orders.g1."))
-            .map(str::to_owned)
-            .collect();
-        tags.sort();
-        tags
-    };
-    let before = subscriptions().await;
+    let before = subscriptions(&world).await;
     assert_eq!(before.len(), 4);
-    // Longer than a rank that is only listed may hold.
-    let until = Instant::now() + Duration::from_secs(8);
+    let until = Instant::now() + LONGER_THAN_HELD;
     while Instant::now() < until {
         orders.round(&world).await;
     }
     assert_eq!(
-        subscriptions().await,
+        subscriptions(&world).await,
         before,
         "nobody took over, so nothing was given up"
     );
@@ -138,7 +182,7 @@ async fn shards_of_an_owner_that_is_only_listed_are_served_all_the_same() {
         .sql("update workers set subscribed = '{g1.000,g1.001,g1.002,g1.003}' where worker = 'ghost'")
         .await;
     let begun = Instant::now();
-    while subscriptions().await == before {
+    while subscriptions(&world).await == before {
         assert!(begun.elapsed() < LIMIT, "it gives way to the ghost");
         orders.round(&world).await;
     }
