@@ -59,6 +59,15 @@ async fn a_zombie_begins_no_batch() {
     let owner = claim(&store, "b", 1).await;
     assert!(store.begin_batch(&zombie).await.unwrap().is_none());
     assert!(store.begin_batch(&owner).await.unwrap().is_some());
+    // A worker may be a zombie of itself: what it still holds of before it lost the shard.
+    let again = claim(&store, "b", 2).await;
+    assert!(store.begin_batch(&owner).await.unwrap().is_none());
+    assert!(store.begin_batch(&again).await.unwrap().is_some());
+    let somebody = Fence {
+        owner: "a".to_owned(),
+        ..again
+    };
+    assert!(store.begin_batch(&somebody).await.unwrap().is_none());
 }
 
 #[tokio::test]
