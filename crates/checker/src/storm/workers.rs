@@ -1,6 +1,7 @@
 //! Worker processes of a storm's own, and what is done to them: killed as a crash would, or stopped as a machine that swaps.
 //!
-//! Owns the processes: none outlives it. Touches no process that it did not start.
+//! Owns the processes: none outlives a storm that ends, by itself, by an error or by a signal; one that is killed by SIGKILL leaves
+//! them. Touches no process that it did not start.
 
 use std::{
     path::PathBuf,

@@ -59,9 +59,9 @@ async fn list(args: ListArgs, format: Format) -> anyhow::Result<Exit> {
     let alive = workers.iter().filter(|worker| worker["alive"] == true);
     let generation = plain(&found["generation"]);
     eprintln!(
-        "generation {generation}: {} shards, {} workers alive",
-        shards.len(),
-        alive.count()
+        "generation {generation}: {}, {} alive",
+        counted(shards.len(), "shard"),
+        counted(alive.count(), "worker")
     );
     let head = [
         "shard",
@@ -87,9 +87,16 @@ async fn list(args: ListArgs, format: Format) -> anyhow::Result<Exit> {
     let unserved = shards.iter().filter(|row| row["state"] == "unserved");
     match unserved.count() {
         0 => {}
-        unserved => eprintln!("{unserved} shards are unserved: start workers (orderly worker)"),
+        unserved => eprintln!(
+            "unserved: {}; start more workers (orderly worker)",
+            counted(unserved, "shard")
+        ),
     }
     Ok(Exit::Ok)
+}
+
+fn counted(number: usize, what: &str) -> String {
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn rows(found: &mut Value, name: &str) -> Vec<Value> {
