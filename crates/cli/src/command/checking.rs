@@ -1,4 +1,4 @@
-//! What `orderly race` and `orderly storm` have in common: where they may take place, for how long, and how they end.
+//! What `orderly race` and `orderly storm` have in common: which Orderly they take place on, for how long, and how they end.
 
 use std::{
     io::{self, ErrorKind},
@@ -8,13 +8,82 @@ use std::{
 use orderly_checker::Refused;
 use url::Url;
 
-use crate::{config::parse, exit::Exit, output};
+use crate::{
+    config::{Settings, parse},
+    exit::Exit,
+    output,
+};
+
+/// The Orderly that the settings name, if they name one.
+#[derive(Debug, clap::Args)]
+pub(super) struct PlaceFlags {
+    /// Start servers of its own, whatever the settings name
+    #[arg(long, conflicts_with_all = ["url", "dashboard_url", "api_key"])]
+    pub(super) private: bool,
+    /// Go ahead also with a key that is not of a development environment (ord_dev_…)
+    #[arg(long)]
+    yes: bool,
+    /// Base URL of the ingress [env: ORDERLY_URL]
+    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    url: Option<String>,
+    /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
+    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    dashboard_url: Option<String>,
+    /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
+    #[arg(long, value_name = "KEY", help_heading = "Connection")]
+    api_key: Option<String>,
+}
+
+/// What is needed of it.
+pub(super) struct NamedPlace {
+    pub(super) ingress_url: String,
+    pub(super) dashboard_url: String,
+    pub(super) api_key: String,
+}
+
+impl PlaceFlags {
+    /// Whether the settings name any part of one, and servers of its own are not asked for.
+    pub(super) fn names_one(&self) -> bool {
+        let flags = [
+            (&self.url, "ORDERLY_URL"),
+            (&self.api_key, "ORDERLY_API_KEY"),
+        ];
+        !self.private && flags.iter().any(|(flag, name)| is_set(flag.as_ref(), name))
+    }
+
+    /// All parts of it; what is missing or wrong is told by `settings`.
+    pub(super) fn look_up(&self, settings: &mut Settings) -> Option<NamedPlace> {
+        let url = settings.required(self.url.as_ref(), "ORDERLY_URL", plain_http_url);
+        let dashboard = settings.optional(
+            self.dashboard_url.as_ref(),
+            "ORDERLY_DASHBOARD_URL",
+            plain_http_url,
+        );
+        let key = settings.required(self.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
+            development_key(text, self.yes)
+        });
+        let url = url?;
+        Some(NamedPlace {
+            dashboard_url: dashboard.unwrap_or_else(|| url.clone()).into(),
+            ingress_url: url.into(),
+            api_key: key?,
+        })
+    }
+}
+
+/// Whether a setting is there, whatever it says.
+pub(super) fn is_set(flag: Option<&String>, name: &'static str) -> bool {
+    let anything = |text: &str| Ok(text.to_owned());
+    Settings::for_command()
+        .optional(flag, name, anything)
+        .is_some()
+}
 
 /// Below this nothing has happened yet, above it nobody watches.
 const DURATION_SECONDS: std::ops::RangeInclusive<u64> = 2..=600;
 
 /// The checker's clients have no TLS: they stand beside the listener, not behind a proxy.
-pub(super) fn plain_http_url(text: &str) -> Result<Url, String> {
+fn plain_http_url(text: &str) -> Result<Url, String> {
     let url = parse::http_url(text)?;
     if url.scheme() == "https" {
         return Err(
@@ -25,7 +94,7 @@ pub(super) fn plain_http_url(text: &str) -> Result<Url, String> {
 }
 
 /// What is placed in Orderly stays there: not into a system that matters, by a variable that was set for something else.
-pub(super) fn development_key(text: &str, any: bool) -> Result<String, String> {
+fn development_key(text: &str, any: bool) -> Result<String, String> {
     let key = parse::api_key(text)?;
     if any || key.starts_with("ord_dev_") {
         return Ok(key);

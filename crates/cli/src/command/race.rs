@@ -9,7 +9,7 @@ use orderly_checker::race::{self, Options, Report, Target};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::checking::{development_key, duration, end_of, plain_http_url};
+use super::checking::{PlaceFlags, duration, end_of, is_set};
 use crate::{
     config::{Settings, parse},
     dev::private::{Place, Private, until_signalled, with_private},
@@ -44,23 +44,15 @@ pub(crate) struct RaceArgs {
     /// Fixes what the clients want and what is sent twice [default: another each time]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
-    /// Start servers of its own, whatever the settings name
-    #[arg(long, conflicts_with_all = ["url", "dashboard_url", "api_key", "database_url"])]
-    private: bool,
-    /// Race also with a key that is not of a development environment (ord_dev_…)
-    #[arg(long)]
-    yes: bool,
-    /// Base URL of the ingress [env: ORDERLY_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    url: Option<String>,
-    /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    dashboard_url: Option<String>,
-    /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
-    #[arg(long, value_name = "KEY", help_heading = "Connection")]
-    api_key: Option<String>,
+    #[command(flatten)]
+    place: PlaceFlags,
     /// The database that Orderly uses [env: ORDERLY_DATABASE_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
+    #[arg(
+        long,
+        value_name = "URL",
+        help_heading = "Connection",
+        conflicts_with = "private"
+    )]
     database_url: Option<String>,
 }
 
@@ -112,38 +104,23 @@ fn finish(report: &Report, format: Format) -> anyhow::Result<Exit> {
 
 /// The Orderly that the settings name, if they name any part of one.
 fn named(args: &RaceArgs) -> anyhow::Result<Option<Target>> {
-    let mut probe = Settings::for_command();
-    let flags = [
-        (&args.url, "ORDERLY_URL"),
-        (&args.api_key, "ORDERLY_API_KEY"),
-        (&args.database_url, "ORDERLY_DATABASE_URL"),
-    ];
-    let anything = |text: &str| Ok(text.to_owned());
-    let set = flags.map(|(flag, name)| probe.optional(flag.as_ref(), name, anything).is_some());
-    if args.private || set == [false; 3] {
+    let names_database = || is_set(args.database_url.as_ref(), "ORDERLY_DATABASE_URL");
+    if !args.place.names_one() && (args.place.private || !names_database()) {
         return Ok(None);
     }
     let mut settings = Settings::for_command();
-    let url = settings.required(args.url.as_ref(), "ORDERLY_URL", plain_http_url);
-    let dashboard = settings.optional(
-        args.dashboard_url.as_ref(),
-        "ORDERLY_DASHBOARD_URL",
-        plain_http_url,
-    );
-    let key = settings.required(args.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
-        development_key(text, args.yes)
-    });
+    let place = args.place.look_up(&mut settings);
     let database_url = settings.required(
         args.database_url.as_ref(),
         "ORDERLY_DATABASE_URL",
         parse::database_url,
     );
     let target = settings.finish(|| {
-        let url = url?;
+        let place = place?;
         Some(Target {
-            dashboard_url: dashboard.unwrap_or_else(|| url.clone()).into(),
-            ingress_url: url.into(),
-            api_key: key?,
+            ingress_url: place.ingress_url,
+            dashboard_url: place.dashboard_url,
+            api_key: place.api_key,
             database_url: database_url?,
         })
     });

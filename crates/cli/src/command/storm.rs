@@ -18,7 +18,7 @@ use orderly_payments::SandboxOptions;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::checking::{development_key, duration, end_of, plain_http_url};
+use super::checking::{PlaceFlags, duration, end_of};
 use crate::{
     config::Settings,
     dev::private::{Place, Private, Worker, until_signalled, with_private},
@@ -66,21 +66,8 @@ pub(crate) struct StormArgs {
     /// Let commands wait in their order's lane at the end
     #[arg(long)]
     allow_parked: bool,
-    /// Start servers of its own, whatever the settings name
-    #[arg(long, conflicts_with_all = ["url", "dashboard_url", "api_key"])]
-    private: bool,
-    /// Storm also with a key that is not of a development environment (ord_dev_…)
-    #[arg(long)]
-    yes: bool,
-    /// Base URL of the ingress [env: ORDERLY_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    url: Option<String>,
-    /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    dashboard_url: Option<String>,
-    /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
-    #[arg(long, value_name = "KEY", help_heading = "Connection")]
-    api_key: Option<String>,
+    #[command(flatten)]
+    place: PlaceFlags,
 }
 
 /// A payment company with a mind of its own: slower than a cancellation now and then, and not always willing.
@@ -95,7 +82,7 @@ const SANDBOX: SandboxOptions = SandboxOptions {
 const WORKER_LOG: &str = "error,lapin=off,sqlx=off";
 
 pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
-    if !args.faults.is_empty() && !args.private {
+    if !args.faults.is_empty() && !args.place.private {
         return Err(UsageError(NOT_OURS.to_owned()).into());
     }
     let options = Options {
@@ -208,7 +195,7 @@ fn again(seed: u64, args: &StormArgs) -> String {
         args.duration.as_secs(),
         args.clients
     );
-    if args.private {
+    if args.place.private {
         command.push_str(" --private");
     }
     if !args.faults.is_empty() {
@@ -224,36 +211,18 @@ fn again(seed: u64, args: &StormArgs) -> String {
 
 /// The Orderly that the settings name, if they name any part of one.
 fn named(args: &StormArgs) -> anyhow::Result<Option<Target>> {
-    let mut probe = Settings::for_command();
-    let flags = [
-        (&args.url, "ORDERLY_URL"),
-        (&args.api_key, "ORDERLY_API_KEY"),
-    ];
-    let anything = |text: &str| Ok(text.to_owned());
-    let set = flags.map(|(flag, name)| probe.optional(flag.as_ref(), name, anything).is_some());
-    if args.private || set == [false; 2] {
+    if !args.place.names_one() {
         return Ok(None);
     }
     let mut settings = Settings::for_command();
-    let url = settings.required(args.url.as_ref(), "ORDERLY_URL", plain_http_url);
-    let dashboard = settings.optional(
-        args.dashboard_url.as_ref(),
-        "ORDERLY_DASHBOARD_URL",
-        plain_http_url,
-    );
-    let key = settings.required(args.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
-        development_key(text, args.yes)
-    });
-    let target = settings.finish(|| {
-        let url = url?;
-        Some(Target {
-            dashboard_url: dashboard.unwrap_or_else(|| url.clone()).into(),
-            ingress_url: url.into(),
-            api_key: key?,
-            worker: None,
-        })
-    });
-    target.map(Some).context(NAMED)
+    let place = args.place.look_up(&mut settings);
+    let place = settings.finish(|| place).context(NAMED)?;
+    Ok(Some(Target {
+        ingress_url: place.ingress_url,
+        dashboard_url: place.dashboard_url,
+        api_key: place.api_key,
+        worker: None,
+    }))
 }
 
 const NAMED: &str = "the settings name an Orderly, but not all that a storm needs of it (--private storms servers of its own)";
