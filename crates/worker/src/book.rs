@@ -10,17 +10,20 @@ use orderly_domain::{
     decide, evolve, movements,
 };
 use orderly_protocol::{
-    Outcome, RecordedEvent, RejectionBody, Reply, ShardId, Timestamp, event_data, order_state,
-    parse_order_state,
+    Outcome, RecordedEvent, RejectionBody, Reply, ShardId, Timestamp, event_data,
 };
 use orderly_store::{
-    Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked,
-    ParkedReason, StockWriteRow, Writes,
+    Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome, Parked, ParkedReason,
+    StockWriteRow, Writes,
 };
 use sha2::{Digest, Sha256};
 
 use crate::guard::guarded;
 use crate::intake::{Batch, Item, Undecidable, Work};
+
+mod page;
+
+use page::Page;
 
 /// Outcomes are kept for 30 days at least. A command accepted longer ago than that, less a day of margin between clocks and
 /// clean-up, may have had one that is gone.
@@ -50,16 +53,6 @@ pub(crate) struct Effects {
     pub(crate) forwards: Vec<(OrderId, bytes::Bytes)>,
     /// Commands that were known already.
     pub(crate) duplicates: u64,
-}
-
-/// One order during the batch.
-struct Page {
-    loaded: Version,
-    /// The order now, or why its state cannot be read.
-    order: Result<Option<Order>, Undecidable>,
-    changed: bool,
-    /// The last position of its lane, if it has one.
-    lane_tail: Option<i64>,
 }
 
 impl Book {
@@ -96,19 +89,10 @@ impl Book {
     }
 
     fn open(&mut self, loaded: Vec<LoadedOrder>) {
-        for found in loaded {
-            let (version, order) = match found.row {
-                None => (Version::NONE, Ok(None)),
-                Some((version, state)) => (version, read_state(version, &state).map(Some)),
-            };
-            let page = Page {
-                loaded: version,
-                order,
-                changed: false,
-                lane_tail: found.lane_tail,
-            };
-            self.pages.insert(found.order_id, page);
-        }
+        let pages = loaded
+            .into_iter()
+            .map(|found| (found.order_id, Page::of(found)));
+        self.pages.extend(pages);
     }
 
     /// Every SKU that a decision of this batch can look at or move, in SKU order, each once.
@@ -360,15 +344,7 @@ impl Book {
 
     /// Closes the book: what to write, and what must follow the commit.
     pub(crate) fn close(mut self) -> (Writes, Effects) {
-        self.writes.orders = self
-            .pages
-            .values()
-            .filter(|page| page.changed)
-            .filter_map(|page| match &page.order {
-                Ok(Some(order)) => Some(order_write(page.loaded, order)),
-                _ => None,
-            })
-            .collect();
+        self.writes.orders = self.pages.values().filter_map(Page::write).collect();
         self.writes.stock = self
             .moved
             .iter()
@@ -388,39 +364,4 @@ enum Judgement {
     Applied { event: Event, after: Box<Order> },
     Rejected(Rejection),
     NotLoaded(SkuNotLoaded),
-}
-
-fn read_state(version: Version, state: &str) -> Result<Order, Undecidable> {
-    let unreadable = |detail: String| Undecidable {
-        code: "unreadable_state",
-        detail,
-    };
-    let order = guarded(|| parse_order_state(state))
-        .map_err(unreadable)?
-        .map_err(|error| unreadable(error.to_string()))?;
-    if order.version == version {
-        Ok(order)
-    } else {
-        Err(unreadable(format!(
-            "its row is at version {version}, its state at {}",
-            order.version
-        )))
-    }
-}
-
-fn order_write(loaded: Version, order: &Order) -> OrderWrite {
-    OrderWrite {
-        order_id: order.order_id,
-        loaded,
-        version: order.version,
-        status: order.status.as_str(),
-        held: order.hold.is_some(),
-        customer_id: order.customer_id.clone(),
-        currency: order.currency.to_string(),
-        total_minor: order.total_minor(),
-        captured_minor: order.captured_minor(),
-        refunded_minor: order.refunded_minor(),
-        refund_pending_minor: order.refund_pending_minor(),
-        state: order_state(order),
-    }
 }
