@@ -104,7 +104,8 @@ impl Door {
     pub(super) async fn send(&self, wanted: Wanted, manner: Manner, dice: Dice) -> Result<Sent> {
         let attempts = self.attempts(&wanted, manner, dice).await?;
         let mut sent = wanted.sent(attempts);
-        sent.given_up = manner.gives_up;
+        // Who was answered in time wants to know as well.
+        sent.given_up = manner.gives_up && !sent.is_accepted();
         Ok(sent)
     }
 
@@ -302,5 +303,55 @@ fn refuse_nonsense(answer: &Answer, wanted: &Wanted) -> Result<()> {
             ))
         }
         _ => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// A server that gives one answer to everybody.
+    async fn server(answer: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        tokio::spawn(async move {
+            while let Ok((mut client, _)) = listener.accept().await {
+                let read = client.read(&mut [0; 4096]).await.unwrap();
+                assert!(read > 0, "a request came");
+                client.write_all(answer.as_bytes()).await.unwrap();
+            }
+        });
+        url
+    }
+
+    async fn sent(answer: &'static str) -> Sent {
+        let url = server(answer).await;
+        let (clock, token) = (Stopwatch::start(), CancellationToken::new());
+        let door = Door::new(&url, "key", clock, &token).unwrap();
+        let wanted = Wanted {
+            key: "k".to_owned(),
+            mark: "m".to_owned(),
+            order: uuid::Uuid::nil(),
+            action: Action::Pay,
+            expected_version: None,
+        };
+        let manner = Manner {
+            waits: true,
+            gives_up: true,
+            ..Manner::default()
+        };
+        door.send(wanted, manner, Dice::new(1)).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_answered_has_not_given_up() {
+        let rejected = "HTTP/1.1 409 Conflict\r\nPreference-Applied: wait\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        assert!(!sent(rejected).await.given_up);
+        let unavailable =
+            "HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+        assert!(sent(unavailable).await.given_up);
     }
 }
