@@ -40,12 +40,17 @@ impl Depths {
     #[must_use]
     pub fn start(broker: BrokerConfig, tracker: &TaskTracker, token: CancellationToken) -> Self {
         let (questions, received) = mpsc::channel(MOST_ASKING);
-        let asker = Asker {
+        let mut asker = Asker {
             broker,
             connection: None,
             last: None,
         };
-        tracker.spawn(async move { token.run_until_cancelled(asker.run(received)).await });
+        tracker.spawn(async move {
+            token.run_until_cancelled(asker.run(received)).await;
+            if let Some(connection) = asker.connection {
+                connection.close().await;
+            }
+        });
         Self { questions }
     }
 
@@ -71,7 +76,7 @@ struct Asker {
 }
 
 impl Asker {
-    async fn run(mut self, mut questions: mpsc::Receiver<Question>) {
+    async fn run(&mut self, mut questions: mpsc::Receiver<Question>) {
         while let Some(Question { shards, answer }) = questions.recv().await {
             let depths = match &self.last {
                 Some((at, depths)) if at.elapsed() < FRESH => Arc::clone(depths),
@@ -84,19 +89,18 @@ impl Asker {
 
     async fn ask(&mut self, shards: &[ShardId]) -> DepthOf {
         let asked = timeout(LIMIT, self.statuses(shards)).await;
+        let asked = asked.unwrap_or(Err(BrokerError::Timeout {
+            action: "ask for the depths of all shards",
+            limit: LIMIT,
+        }));
         let depths = match asked {
-            Ok(Ok(depths)) => Arc::new(depths),
-            Ok(Err(error)) => {
-                self.connection = None;
+            Ok(depths) => Arc::new(depths),
+            Err(error) => {
                 tracing::warn!(
                     error = &error as &dyn std::error::Error,
                     "depths of the shards unknown"
                 );
-                DepthOf::default()
-            }
-            Err(_) => {
                 self.connection = None;
-                tracing::warn!("depths of the shards unknown: the broker is slow");
                 DepthOf::default()
             }
         };
