@@ -22,21 +22,58 @@ Examples:
   cargo xtask bench --quick                           one short round, to see that it works
   cargo xtask bench --rounds 9 --only hot-64          every scenario with hot-64 in its name
   cargo xtask bench --json figures.json               the table, and everything as JSON
-  cargo xtask bench --big --only uniform-64,big       at a million orders (12 GB of disk)"
+  cargo xtask bench --big --only uniform-64,big       at a million orders (12 GB of disk)
+  cargo xtask bench ownership                         how long a shard stands still when its owner dies or goes
+  cargo xtask bench soak --minutes 20                 memory and latency at 70 % of the top rate"
 )]
 pub(crate) struct Args {
     #[command(subcommand)]
-    pub(crate) command: Option<Internal>,
+    pub(crate) command: Option<Command>,
     #[command(flatten)]
     pub(crate) options: Options,
 }
 
-/// Parts of the bench that are processes of their own.
+/// What is measured by itself, and parts of the bench that are processes of their own.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Internal {
+pub(crate) enum Command {
+    /// Time every hand-over of a shard while workers are killed, stopped and started under load
+    Ownership(OwnershipArgs),
+    /// Watch memory and latency at a steady part of the top rate
+    Soak(SoakArgs),
     /// The direct way, as a server; the bench starts it
     #[command(hide = true)]
     Direct(DirectArgs),
+}
+
+/// How hand-overs are timed.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct OwnershipArgs {
+    /// Rounds; in each a worker is killed, started, stopped and started again
+    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) rounds: u32,
+    /// Commands a second meanwhile
+    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) rate: u32,
+    /// The program to measure [default: orderly beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) orderly: Option<PathBuf>,
+}
+
+/// How long is watched, and at which load.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SoakArgs {
+    /// Minutes of it
+    #[arg(long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=1_440))]
+    pub(crate) minutes: u32,
+    /// Percent of the rate that a closed load of 64 connections reaches first
+    #[arg(long, default_value_t = 70, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub(crate) percent: u32,
+    /// Also write every sample as JSON into this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) json: Option<PathBuf>,
+    /// The program to measure [default: orderly beside this one]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) orderly: Option<PathBuf>,
 }
 
 /// What to measure.

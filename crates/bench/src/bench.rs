@@ -1,7 +1,7 @@
 //! A run: what is started once, and the rounds.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -106,7 +106,7 @@ impl Bench {
         let clock = Clock::start();
         eprintln!("starting PostgreSQL and RabbitMQ …");
         let servers = Environment::start(options.data_dir.clone()).await?;
-        let path = program_path(options)?;
+        let path = program_path(options.orderly.as_deref())?;
         let mut bench = Self {
             servers,
             deployer: Deployer { path, clock },
@@ -311,9 +311,10 @@ fn memory(bench: &Bench) -> Result<BTreeMap<String, f64>> {
     Ok(memory)
 }
 
-fn program_path(options: &Options) -> Result<PathBuf> {
-    let path = match &options.orderly {
-        Some(path) => path.clone(),
+/// The program to measure: the one that was named, or the one beside this one.
+pub(crate) fn program_path(named: Option<&Path>) -> Result<PathBuf> {
+    let path = match named {
+        Some(path) => path.to_owned(),
         None => std::env::current_exe()?.with_file_name("orderly"),
     };
     ensure!(

@@ -26,6 +26,11 @@ impl Clock {
         self.origin + Duration::from_nanos(at)
     }
 
+    /// When the wall clock, which a server on this machine shares, showed `wall`.
+    pub(crate) fn at(&self, wall: SystemTime) -> u64 {
+        nanos(wall.duration_since(self.wall).unwrap_or_default())
+    }
+
     /// The wall clock at `at`, which a server on this machine shares.
     pub(crate) fn wall(&self, at: u64) -> SystemTime {
         self.wall + Duration::from_nanos(at)

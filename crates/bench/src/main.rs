@@ -23,6 +23,7 @@ mod history;
 mod judge;
 mod latency;
 mod load;
+mod ownership;
 mod procfs;
 mod program;
 mod quiet;
@@ -32,13 +33,14 @@ mod rows;
 mod sample;
 mod scenario;
 mod seed;
+mod soak;
 mod visible;
 
 use std::io::Write;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result};
-use args::{Args, Form, Internal, Options};
+use args::{Args, Command, Form, Options};
 use clap::Parser;
 use nix::sys::signal::Signal;
 use tokio::signal::unix::{SignalKind, signal};
@@ -58,21 +60,30 @@ fn main() -> ExitCode {
 }
 
 async fn run(args: Args) -> Result<ExitCode> {
+    let printed = |text: String| print(&text).map(|()| ExitCode::SUCCESS);
     match args.command {
-        Some(Internal::Direct(args)) => {
+        Some(Command::Direct(args)) => {
             contestant::direct::serve(args).await?;
             Ok(ExitCode::SUCCESS)
         }
-        None => {
-            let mut interrupt = signal(SignalKind::interrupt())?;
-            let mut terminate = signal(SignalKind::terminate())?;
-            // Dropping the run ends every process that it started.
-            tokio::select! {
-                done = measure(args.options.settled()?) => done,
-                _ = interrupt.recv() => Ok(ended_by(Signal::SIGINT)),
-                _ = terminate.recv() => Ok(ended_by(Signal::SIGTERM)),
-            }
+        Some(Command::Ownership(args)) => {
+            unless_signalled(async { printed(Box::pin(ownership::run(args)).await?) }).await
         }
+        Some(Command::Soak(args)) => {
+            unless_signalled(async { printed(Box::pin(soak::run(args)).await?) }).await
+        }
+        None => unless_signalled(measure(args.options.settled()?)).await,
+    }
+}
+
+/// Dropping a run ends every process that it started.
+async fn unless_signalled(run: impl Future<Output = Result<ExitCode>>) -> Result<ExitCode> {
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        done = run => done,
+        _ = interrupt.recv() => Ok(ended_by(Signal::SIGINT)),
+        _ = terminate.recv() => Ok(ended_by(Signal::SIGTERM)),
     }
 }
 

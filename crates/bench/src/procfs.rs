@@ -59,13 +59,22 @@ pub(crate) fn used(before: &CpuSeconds, after: &CpuSeconds) -> CpuSeconds {
     before.iter().map(used).collect()
 }
 
-/// The most memory that a process ever held, in MiB (`VmHWM`).
+/// The most memory that a process ever held, in MiB.
 pub(crate) fn peak_memory_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmHWM:")
+}
+
+/// The memory that a process holds, in MiB.
+pub(crate) fn memory_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmRSS:")
+}
+
+fn status_mib(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let text = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
-    let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let line = text.lines().find_map(|line| line.strip_prefix(field));
     let kib = line.and_then(|line| line.trim().trim_end_matches(" kB").parse::<f64>().ok());
-    Ok(kib.with_context(|| format!("{path} has no VmHWM"))? / 1_024.0)
+    Ok(kib.with_context(|| format!("{path} has no {field}"))? / 1_024.0)
 }
 
 /// CPU time of the whole machine since its start, in seconds: by any process, and stolen by the host.

@@ -114,8 +114,18 @@ impl Role {
         })
     }
 
-    /// Asks it to end and waits until it has.
+    /// Ends it as a crash does.
+    pub(crate) async fn kill(&mut self) -> Result<()> {
+        self.child.kill().await.context("kill a role")
+    }
+
+    /// As [`Role::end`], for good.
     pub(crate) async fn stop(mut self) -> Result<()> {
+        self.end().await
+    }
+
+    /// Asks it to end and waits until it has.
+    pub(crate) async fn end(&mut self) -> Result<()> {
         if let Some(pid) = self.pid() {
             kill(Pid::from_raw(pid.cast_signed()), Signal::SIGTERM).context("signal a role")?;
         }

@@ -18,6 +18,7 @@ use crate::sample::Sample;
 
 pub(crate) use big::prepare as prepare_big;
 pub(crate) use idle::{Idle, measure as measure_idle};
+pub(crate) use orders::read;
 
 /// Orders of a uniform load.
 pub(crate) const UNIFORM_ORDERS: usize = 1_000;

@@ -180,7 +180,7 @@ async fn measure<T>(
 }
 
 /// All that the judge needs.
-pub(super) async fn read(
+pub(crate) async fn read(
     database_url: &str,
     orders: &[Uuid],
     base: i64,
