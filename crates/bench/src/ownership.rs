@@ -30,7 +30,7 @@ use figure::{Claim, Done, Hand, figures, first_commands};
 const ROLES: [&str; 2] = ["ingress", "dashboard"];
 /// More than what waits at an ingress while a shard stands still.
 const CONNECTIONS: usize = 64;
-/// A worker that died is missed after 5 s, and a subscription is held for 5: by then every shard is where it belongs.
+/// A worker that died is missed after 5 s, and a subscription is held for 7: by then every shard is where it belongs.
 const SETTLED: Duration = Duration::from_secs(12);
 /// After an end: long enough that everything that stood still goes on.
 const ENDED: Duration = Duration::from_secs(4);
@@ -69,7 +69,6 @@ async fn under_load(
     workers: &mut [Role],
 ) -> Result<String> {
     let orders = deployment.place(UNIFORM_ORDERS).await?;
-    tokio::time::sleep(SETTLED).await;
     let a_round = 2 * (SETTLED + ENDED);
     let load = Load {
         address: deployment.ingress()?,
@@ -80,7 +79,7 @@ async fn under_load(
         pace: Pace::Open(args.rate),
         warm_up: Duration::ZERO,
         // Starting a worker takes its second.
-        measured: args.rounds * (a_round + Duration::from_secs(3)),
+        measured: SETTLED + args.rounds * (a_round + Duration::from_secs(3)),
         first_key: 1 << 48,
     };
     deployment.watcher.take();
@@ -120,6 +119,8 @@ async fn act(
     deployment: &Deployment,
     workers: &mut [Role],
 ) -> Result<Vec<Done>> {
+    // Owners show with their first commands.
+    tokio::time::sleep(SETTLED).await;
     let mut done = Vec::new();
     let mut note = |action| {
         eprint!(" {action}");

@@ -4,8 +4,8 @@
 //! Invariant: no order rests on this. A wrong view costs moves; the broker's single active consumer and the epoch keep order.
 
 use std::collections::{BTreeSet, HashMap};
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use orderly_protocol::ShardId;
@@ -26,8 +26,9 @@ const TOLD_TOGETHER: Duration = Duration::from_millis(100);
 const LEAVE_LIMIT: Duration = Duration::from_secs(5);
 
 /// A subscription lives at least this long before another worker's rank ends it: views that differ for a moment must not
-/// send a shard to and fro.
-const HOLD: Duration = Duration::from_secs(5);
+/// send a shard to and fro. Longer than a worker that died is listed, so that nothing is given back to one: it is missed after
+/// 5 s, which everybody sees with the next heartbeat.
+const HOLD: Duration = Duration::from_secs(7);
 
 /// What the workers look like from here.
 #[derive(Clone, Debug, Default)]
@@ -87,7 +88,7 @@ pub(crate) struct Tenure {
     behind: Option<String>,
     /// The epoch that was read before subscribing.
     seen: AtomicI64,
-    claimed: AtomicBool,
+    claimed: OnceLock<Instant>,
 }
 
 impl Tenure {
@@ -104,19 +105,27 @@ impl Tenure {
     }
 
     pub(crate) fn claimed(&self) {
-        self.claimed.store(true, Ordering::Relaxed);
+        // A subscription claims once.
+        self.claimed.get_or_init(Instant::now);
+    }
+
+    /// From when on another worker's rank can end it. One that stood behind its owner and claims has seen the owner's
+    /// subscription end, however long that is still listed.
+    fn held_until(&self) -> Instant {
+        let took_over = self.behind.as_ref().and_then(|_| self.claimed.get());
+        *took_over.unwrap_or(&self.begun) + HOLD
     }
 
     /// Whether the broker may have made this subscription the active one.
     fn may_be_active(&self, owner: &str) -> bool {
-        self.claimed.load(Ordering::Relaxed) || self.behind.as_deref() != Some(owner)
+        self.claimed.get().is_some() || self.behind.as_deref() != Some(owner)
     }
 
     /// Whether somebody else claimed since: then a claim of this one must fail, and it had better begin anew now than when
     /// its turn comes.
     fn is_outdated(&self, view: &View) -> bool {
         let seen = self.seen.load(Ordering::Relaxed);
-        !self.claimed.load(Ordering::Relaxed)
+        self.claimed.get().is_none()
             && seen >= 0
             && view
                 .epochs
@@ -220,7 +229,7 @@ impl Membership {
             begun: Instant::now(),
             behind: view.owner_in_place(shard, &self.me).map(str::to_owned),
             seen: AtomicI64::new(-1),
-            claimed: AtomicBool::new(false),
+            claimed: OnceLock::new(),
         }
     }
 
@@ -237,11 +246,12 @@ impl Membership {
                 .wait_for(|view| tenure.is_outdated(view) || gives_way(view))
                 .await;
             let outdated = tenure.is_outdated(&ending.expect("the sender lives in self"));
-            if outdated || tenure.age() >= HOLD {
+            let held_until = tenure.held_until();
+            if outdated || Instant::now() >= held_until {
                 return;
             }
             // What asks for it now may have passed by then.
-            sleep_until(tenure.begun + HOLD).await;
+            sleep_until(held_until).await;
         }
     }
 
