@@ -51,8 +51,8 @@ pub(crate) struct OwnershipArgs {
     /// Rounds; in each a worker is killed, started, stopped and started again
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub(crate) rounds: u32,
-    /// Commands a second meanwhile
-    #[arg(long, default_value_t = 1_000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Commands a second meanwhile: far below what the machine can do, or what is timed is the load
+    #[arg(long, default_value_t = 300, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) rate: u32,
     /// The program to measure [default: orderly beside this one]
     #[arg(long, value_name = "FILE")]

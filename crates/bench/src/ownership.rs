@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
+use orderly_domain::CommandId;
 use time::OffsetDateTime;
 use tokio_util::sync::CancellationToken;
 
@@ -18,6 +19,7 @@ use crate::db;
 use crate::deployment::{Deployer, Deployment};
 use crate::environment::Environment;
 use crate::judge::judge;
+use crate::latency::Latency;
 use crate::load::{self, Kind, Load, Pace};
 use crate::program::Role;
 use crate::quiet::Observer;
@@ -104,12 +106,31 @@ async fn under_load(
     }
     let visible = deployment.watcher.take();
     let hands = first_commands(&load.orders, &sent, &visible, &claims, &done);
+    let usual = usual(&sent, &visible);
     let history = read(database, &load.orders, 1, sent, Some(visible)).await?;
     let faults = judge(&history);
     if let Some(fault) = faults.first() {
         bail!("the history is wrong, {} times: {fault}", faults.len());
     }
-    Ok(report(args, &history.sent, &hands, noise.quiet))
+    let text = report(args, &history.sent, &hands, noise.quiet);
+    Ok(usual.map_or(text.clone(), |usual| {
+        format!(
+            "{text}\nAll commands of the run, hand-overs included, waited p50 {:.1}, p99 {:.1}, max {:.0} ms.",
+            usual.p50_ms, usual.p99_ms, usual.max_ms
+        )
+    }))
+}
+
+/// How long commands waited on the whole, from acceptance until seen: the yardstick beside which a hand-over's first stands.
+fn usual(sent: &[load::Sent], visible: &HashMap<CommandId, u64>) -> Option<Latency> {
+    let accepted = sent
+        .iter()
+        .filter(|sent| sent.answer == load::Answer::Accepted);
+    let waited = |sent: &load::Sent| {
+        let seen = visible.get(&sent.command_id)?;
+        Some(seen.saturating_sub(sent.answered))
+    };
+    Latency::of(accepted.filter_map(waited).collect())
 }
 
 /// Ends and starts one worker after the other.
