@@ -38,11 +38,13 @@ pub enum Fault {
     KillWorker,
     /// SIGSTOP for seconds, then SIGCONT: a worker that does not know what it missed.
     StopWorker,
+    /// SIGTERM, and a new process: what a deployment does to every worker.
+    EndWorker,
 }
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 2] = [Self::KillWorker, Self::StopWorker];
+    pub const ALL: [Self; 3] = [Self::KillWorker, Self::StopWorker, Self::EndWorker];
 
     /// Its name.
     #[must_use]
@@ -50,6 +52,7 @@ impl Fault {
         match self {
             Self::KillWorker => "kill-worker",
             Self::StopWorker => "stop-worker",
+            Self::EndWorker => "end-worker",
         }
     }
 }
@@ -60,6 +63,8 @@ const WORKERS: usize = 2;
 const BETWEEN: (Duration, Duration) = (Duration::from_millis(700), Duration::from_secs(3));
 /// A platform starts a new process within about this.
 const RESTART: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(800));
+/// Beyond the 25 s that a role gives itself to drain.
+const END_LIMIT: Duration = Duration::from_secs(40);
 /// Beyond what any lease or patience of seconds covers.
 const STOPPED: (Duration, Duration) = (Duration::from_secs(3), Duration::from_secs(8));
 
@@ -106,6 +111,7 @@ impl Workers {
             match faults[dice.below(faults.len())] {
                 Fault::KillWorker => self.kill(victim, &mut dice, token).await?,
                 Fault::StopWorker => self.stop(victim, &mut dice, token).await?,
+                Fault::EndWorker => self.hand_over(victim, &mut dice, token).await?,
             }
         }
     }
@@ -132,6 +138,26 @@ impl Workers {
         self.note("killed", victim);
         let killed = self.running[victim].kill().await;
         killed.context("kill a worker")?;
+        sleep_or_end(dice.time(RESTART.0, RESTART.1), token).await;
+        self.running[victim] = self.spawn()?;
+        self.note("started", victim);
+        Ok(())
+    }
+
+    async fn hand_over(
+        &mut self,
+        victim: usize,
+        dice: &mut Dice,
+        token: &CancellationToken,
+    ) -> Result<()> {
+        self.note("asked to end", victim);
+        self.signal(victim, Signal::SIGTERM)?;
+        let ended = tokio::time::timeout(END_LIMIT, self.running[victim].wait()).await;
+        let ended = ended.with_context(|| {
+            let seconds = END_LIMIT.as_secs();
+            format!("a worker that was asked to end has not ended after {seconds} s")
+        })?;
+        ended.context("await the end of a worker")?;
         sleep_or_end(dice.time(RESTART.0, RESTART.1), token).await;
         self.running[victim] = self.spawn()?;
         self.note("started", victim);

@@ -41,7 +41,7 @@ use crate::{
 #[command(before_help = "\
 Examples:
   orderly storm                       beside `orderly dev`, or on servers of its own
-  orderly storm --private --faults kill-worker,stop-worker
+  orderly storm --private --faults kill-worker,stop-worker,end-worker
   orderly storm --scenario oversell --duration 1m --history storm.jsonl
   orderly storm --private --seed 7 -o json")]
 pub(crate) struct StormArgs {

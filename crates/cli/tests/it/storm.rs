@@ -29,7 +29,7 @@ fn clean(output: &std::process::Output) -> Value {
 }
 
 #[test]
-fn workers_that_are_killed_break_no_promise_and_nothing_of_it_is_left() {
+fn workers_that_are_killed_or_ended_break_no_promise_and_nothing_of_it_is_left() {
     let temporary = Temporary::new("storm");
     let history = std::env::temp_dir().join(format!("orderly-storm-{}.jsonl", std::process::id()));
     let storm = temporary
@@ -37,20 +37,19 @@ fn workers_that_are_killed_break_no_promise_and_nothing_of_it_is_left() {
             "storm",
             "--private",
             "--faults",
-            "kill-worker",
+            "kill-worker,end-worker",
             "-o",
             "json",
         ])
-        .args(["--duration", "5s", "--clients", "8", "--seed", "7"])
+        .args(["--duration", "10s", "--clients", "8", "--seed", "7"])
         .arg("--history")
         .arg(&history)
         .output();
     let report = clean(&storm.unwrap());
     assert_eq!(report["seed"], 7);
-    assert!(
-        report["faults"]["killed"].as_u64().unwrap() > 0,
-        "{report:#}"
-    );
+    for fault in ["killed", "asked to end"] {
+        assert!(report["faults"][fault].as_u64() > Some(0), "{report:#}");
+    }
     let text = std::fs::read_to_string(&history).unwrap();
     std::fs::remove_file(&history).unwrap();
     let lines: Vec<Value> = text
