@@ -4,7 +4,6 @@ create table workers (
     worker      text        constraint workers_pkey primary key,
     capacity    integer     constraint workers_capacity_positive check (capacity > 0),
     subscribed  text[]      not null,
-    declined    text[]      not null,
     started_at  timestamptz not null default clock_timestamp(),
     seen_at     timestamptz not null default clock_timestamp()
 ) with (fillfactor = 50);
@@ -12,5 +11,4 @@ comment on table workers is 'Heartbeats. From the rows that are fresh each worke
 comment on column workers.worker is 'One process; a new one has a new name. The owner of a shard is named so too.';
 comment on column workers.capacity is 'Shards that it will own at the most; null: any number.';
 comment on column workers.subscribed is 'Routing keys of the shards whose queues it consumes: who gives a shard up looks here whether the next owner is there.';
-comment on column workers.declined is 'Routing keys of the shards that it leaves to others for now: a message of a schema that it does not know stands there.';
 comment on column workers.seen_at is 'Clock of this database at its last heartbeat.';

@@ -112,6 +112,34 @@ async fn migrating_a_migrated_database_changes_nothing() {
     assert_eq!(database.count(applied).await, before);
 }
 
+/// Each migration with the beginning of its checksum. A database knows those that it went through, and refuses a build in which
+/// one of them is another: a new rule is a new file, and a new line here.
+const MIGRATIONS: &str = "\
+1 7c347c8f74f6c216
+2 231138970b2dfaa6
+3 42b6f5e8d1522e7e
+4 be0c94201d29a316
+5 a61c8907b96efbc3
+6 fd191479f1f0e86a
+7 b51b8737044d4d1f
+8 3afd13d72eb14e99
+9 df0af2ebe3f7dafa
+10 403d628a84c52445
+11 7605e2838d67c20c";
+
+#[tokio::test]
+async fn a_migration_is_never_edited() {
+    let database = Database::fresh().await;
+    let applied: String = sqlx::query_scalar(
+        "select string_agg(version || ' ' || left(encode(checksum, 'hex'), 16), e'\\n' order by version) from _sqlx_migrations",
+    )
+    .fetch_one(&database.raw)
+    .await
+    .map_err(StoreError::from)
+    .unwrap();
+    assert_eq!(applied, MIGRATIONS);
+}
+
 #[tokio::test]
 async fn constraints_refuse_what_may_never_be() {
     let database = Database::fresh().await;
