@@ -10,7 +10,7 @@ use std::time::Duration;
 use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection, Turns};
 use orderly_protocol::ShardId;
 use orderly_store::{GenerationWatch, Layout, Store};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -26,10 +26,6 @@ const WELL: Duration = Duration::from_secs(5);
 
 /// How long a shard with a message of an unknown schema is left to other workers before this one looks again.
 const UNKNOWN_SCHEMA_PAUSE: Duration = Duration::from_secs(30);
-
-/// Shards that a worker gives up at once. When a worker comes, half of all shards move to it: all together they would wait for
-/// each other's claims and first batches, one after the other each waits for its own.
-const GIVEN_UP_TOGETHER: usize = 1;
 
 /// Longer than a small batch takes beside its database. One that takes longer waits for something else than a core, and
 /// must not hold up other shards.
@@ -84,7 +80,6 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     context,
                     links,
                     layout: current,
-                    giving_up: Semaphore::new(GIVEN_UP_TOGETHER),
                 };
                 ready.send_replace(true);
                 session.run(queued, &stop).await;
@@ -122,7 +117,6 @@ struct Session {
     context: Context,
     links: Links,
     layout: Layout,
-    giving_up: Semaphore,
 }
 
 impl Session {
@@ -232,20 +226,14 @@ async fn serve_for(
         context,
         links,
         layout,
-        giving_up,
     } = session;
     let ending = stop.child_token();
     let mut serving = pin!(serve(context, links, tenure, *layout, &ending));
-    let given_up = async {
-        context.membership.must_end(tenure).await;
-        giving_up.acquire().await.expect("it is never closed")
-    };
-    let _permit = tokio::select! {
+    tokio::select! {
         biased;
         served = &mut serving => return served,
-        permit = given_up => permit,
-    };
-    ending.cancel();
+        () = context.membership.must_end(tenure) => ending.cancel(),
+    }
     serving.await
 }
 
