@@ -1,4 +1,5 @@
-//! Worker processes of a storm's own, and what is done to them: killed as a crash would, or stopped as a machine that swaps.
+//! Worker processes of a storm's own, and what is done to them: killed as a crash would, stopped as a machine that swaps, ended as a
+//! deployment does.
 //!
 //! Owns the processes: none outlives a storm that ends, by itself, by an error or by a signal; one that is killed by SIGKILL leaves
 //! them. Touches no process that it did not start.
@@ -138,10 +139,7 @@ impl Workers {
         self.note("killed", victim);
         let killed = self.running[victim].kill().await;
         killed.context("kill a worker")?;
-        sleep_or_end(dice.time(RESTART.0, RESTART.1), token).await;
-        self.running[victim] = self.spawn()?;
-        self.note("started", victim);
-        Ok(())
+        self.restart(victim, dice, token).await
     }
 
     async fn hand_over(
@@ -157,7 +155,19 @@ impl Workers {
             let seconds = END_LIMIT.as_secs();
             format!("a worker that was asked to end has not ended after {seconds} s")
         })?;
-        ended.context("await the end of a worker")?;
+        if !ended.context("await the end of a worker")?.success() {
+            self.note("ended with an error", victim);
+        }
+        self.restart(victim, dice, token).await
+    }
+
+    /// As a platform does, after a moment.
+    async fn restart(
+        &mut self,
+        victim: usize,
+        dice: &mut Dice,
+        token: &CancellationToken,
+    ) -> Result<()> {
         sleep_or_end(dice.time(RESTART.0, RESTART.1), token).await;
         self.running[victim] = self.spawn()?;
         self.note("started", victim);

@@ -50,6 +50,10 @@ fn workers_that_are_killed_or_ended_break_no_promise_and_nothing_of_it_is_left()
     for fault in ["killed", "asked to end"] {
         assert!(report["faults"][fault].as_u64() > Some(0), "{report:#}");
     }
+    assert!(
+        report["faults"].get("ended with an error").is_none(),
+        "{report:#}"
+    );
     let text = std::fs::read_to_string(&history).unwrap();
     std::fs::remove_file(&history).unwrap();
     let lines: Vec<Value> = text
