@@ -10,13 +10,13 @@ use crate::{
 pub(crate) struct ClientFlags {
     /// Base URL of the ingress [env: ORDERLY_URL]
     #[arg(long, value_name = "URL", help_heading = "Connection")]
-    url: Option<String>,
+    pub(crate) url: Option<String>,
     /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
     #[arg(long, value_name = "URL", help_heading = "Connection")]
-    dashboard_url: Option<String>,
+    pub(crate) dashboard_url: Option<String>,
     /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
     #[arg(long, value_name = "KEY", help_heading = "Connection")]
-    api_key: Option<String>,
+    pub(crate) api_key: Option<String>,
 }
 
 impl ClientFlags {

@@ -9,6 +9,7 @@ use orderly_checker::Refused;
 use url::Url;
 
 use crate::{
+    client::ClientFlags,
     config::{Settings, parse},
     exit::Exit,
     output,
@@ -23,15 +24,8 @@ pub(super) struct PlaceFlags {
     /// Go ahead also with a key that is not of a development environment (ord_dev_…)
     #[arg(long)]
     yes: bool,
-    /// Base URL of the ingress [env: ORDERLY_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    url: Option<String>,
-    /// Base URL of the dashboard, if another [env: ORDERLY_DASHBOARD_URL]
-    #[arg(long, value_name = "URL", help_heading = "Connection")]
-    dashboard_url: Option<String>,
-    /// API key; better given in the environment [env: ORDERLY_API_KEY, ORDERLY_API_KEY_FILE]
-    #[arg(long, value_name = "KEY", help_heading = "Connection")]
-    api_key: Option<String>,
+    #[command(flatten)]
+    connection: ClientFlags,
 }
 
 /// What is needed of it.
@@ -44,22 +38,25 @@ pub(super) struct NamedPlace {
 impl PlaceFlags {
     /// Whether the settings name any part of one, and servers of its own are not asked for.
     pub(super) fn names_one(&self) -> bool {
-        let flags = [
-            (&self.url, "ORDERLY_URL"),
-            (&self.api_key, "ORDERLY_API_KEY"),
-        ];
+        let ClientFlags { url, api_key, .. } = &self.connection;
+        let flags = [(url, "ORDERLY_URL"), (api_key, "ORDERLY_API_KEY")];
         !self.private && flags.iter().any(|(flag, name)| is_set(flag.as_ref(), name))
     }
 
     /// All parts of it; what is missing or wrong is told by `settings`.
     pub(super) fn look_up(&self, settings: &mut Settings) -> Option<NamedPlace> {
-        let url = settings.required(self.url.as_ref(), "ORDERLY_URL", plain_http_url);
+        let ClientFlags {
+            url,
+            dashboard_url,
+            api_key,
+        } = &self.connection;
+        let url = settings.required(url.as_ref(), "ORDERLY_URL", plain_http_url);
         let dashboard = settings.optional(
-            self.dashboard_url.as_ref(),
+            dashboard_url.as_ref(),
             "ORDERLY_DASHBOARD_URL",
             plain_http_url,
         );
-        let key = settings.required(self.api_key.as_ref(), "ORDERLY_API_KEY", |text| {
+        let key = settings.required(api_key.as_ref(), "ORDERLY_API_KEY", |text| {
             development_key(text, self.yes)
         });
         let url = url?;
