@@ -1,6 +1,7 @@
 //! A whole Orderly: its database and virtual host, its roles as processes, a key, and stock.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,6 +34,40 @@ pub(crate) struct Deployment {
     pub(crate) caller: Caller,
     pub(crate) watcher: Watcher,
     clock: Clock,
+}
+
+/// A deployment on servers of its own, for what is measured by itself.
+pub(crate) struct Alone {
+    pub(crate) clock: Clock,
+    pub(crate) servers: Environment,
+    pub(crate) deployment: Deployment,
+}
+
+impl Alone {
+    /// Starts servers and `roles`, a name as often as it is given; stock is there, and everything is warm.
+    pub(crate) async fn start(name: &str, roles: &[&str], orderly: Option<&Path>) -> Result<Self> {
+        let clock = Clock::start();
+        eprintln!("starting PostgreSQL and RabbitMQ …");
+        let servers = Environment::start(None).await?;
+        let path = crate::bench::program_path(orderly)?;
+        let deployer = Deployer { path, clock };
+        let program = deployer.prepare(&servers, name).await?;
+        let roles: Vec<String> = roles.iter().map(ToString::to_string).collect();
+        let deployment = deployer.start(program, &roles).await?;
+        deployment.stock().await?;
+        deployment.warm(1).await?;
+        Ok(Self {
+            clock,
+            servers,
+            deployment,
+        })
+    }
+
+    pub(crate) async fn stop(self) -> Result<()> {
+        self.deployment.remove(&self.servers).await?;
+        self.servers.stop().await;
+        Ok(())
+    }
 }
 
 /// Makes databases and virtual hosts and starts Orderly on them.

@@ -5,6 +5,7 @@
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
+use anyhow::{Result, bail};
 use orderly_domain::CommandId;
 use uuid::Uuid;
 
@@ -100,6 +101,15 @@ impl fmt::Display for Fault {
             }
         }
     }
+}
+
+/// Refuses a wrong history.
+pub(crate) fn ensure_right(history: &History) -> Result<()> {
+    let faults = judge(history);
+    if let Some(fault) = faults.first() {
+        bail!("the history is wrong, {} times: {fault}", faults.len());
+    }
+    Ok(())
 }
 
 /// Everything that is wrong with a history.

@@ -16,9 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::args::OwnershipArgs;
 use crate::clock::Clock;
 use crate::db;
-use crate::deployment::{Deployer, Deployment};
-use crate::environment::Environment;
-use crate::judge::judge;
+use crate::deployment::{Alone, Deployment};
+use crate::judge::ensure_right;
 use crate::latency::Latency;
 use crate::load::{self, Kind, Load, Pace};
 use crate::program::Role;
@@ -28,8 +27,8 @@ use crate::scenario::{UNIFORM_ORDERS, read};
 pub(crate) use figure::Action;
 use figure::{Claim, Done, Hand, figures, first_commands};
 
-/// Roles beside the workers: what stock and a whole answer need.
-const ROLES: [&str; 2] = ["ingress", "dashboard"];
+/// Two workers, and what stock and an answer need.
+const ROLES: [&str; 4] = ["ingress", "dashboard", "worker", "worker"];
 /// More than what waits at an ingress while a shard stands still.
 const CONNECTIONS: usize = 64;
 /// A worker that died is missed after 5 s, and a subscription is held for 7: by then every shard is where it belongs.
@@ -41,26 +40,12 @@ const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// Runs it and gives the figures as text. Fails if the history is wrong.
 pub(crate) async fn run(args: OwnershipArgs) -> Result<String> {
-    let clock = Clock::start();
-    eprintln!("starting PostgreSQL and RabbitMQ …");
-    let servers = Environment::start(None).await?;
-    let path = crate::bench::program_path(args.orderly.as_deref())?;
-    let deployer = Deployer { path, clock };
-    let program = deployer.prepare(&servers, "ownership").await?;
-    let roles = ROLES.map(str::to_owned);
-    let deployment = deployer.start(program, &roles).await?;
-    let mut workers = Vec::new();
-    for _ in 0..2 {
-        workers.push(deployment.program.start("worker").await?);
-    }
-    deployment.stock().await?;
-    deployment.warm(1).await?;
-    let text = under_load(&args, clock, &deployment, &mut workers).await;
-    for worker in workers {
-        worker.stop().await?;
-    }
-    deployment.remove(&servers).await?;
-    servers.stop().await;
+    let mut alone = Alone::start("ownership", &ROLES, args.orderly.as_deref()).await?;
+    let roles = &mut alone.deployment.roles;
+    let mut workers: Vec<Role> = roles.extract_if(.., |role| role.name == "worker").collect();
+    let text = under_load(&args, alone.clock, &alone.deployment, &mut workers).await;
+    alone.deployment.roles.append(&mut workers);
+    alone.stop().await?;
     text
 }
 
@@ -108,10 +93,7 @@ async fn under_load(
     let hands = first_commands(&load.orders, &sent, &visible, &claims, &done);
     let usual = usual(&sent, &visible);
     let history = read(database, &load.orders, 1, sent, Some(visible)).await?;
-    let faults = judge(&history);
-    if let Some(fault) = faults.first() {
-        bail!("the history is wrong, {} times: {fault}", faults.len());
-    }
+    ensure_right(&history)?;
     let text = report(args, &history.sent, &hands, noise.quiet);
     Ok(usual.map_or(text.clone(), |usual| {
         format!(

@@ -15,10 +15,9 @@ use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
 use crate::args::SoakArgs;
-use crate::clock::{Clock, nanos};
-use crate::deployment::{Deployer, Deployment, ROLES};
-use crate::environment::Environment;
-use crate::judge::judge;
+use crate::clock::nanos;
+use crate::deployment::{Alone, Deployment, ROLES};
+use crate::judge::ensure_right;
 use crate::latency::Latency;
 use crate::load::{self, Answer, Kind, Load, Pace, Sent, Window};
 use crate::procfs;
@@ -49,29 +48,19 @@ struct Slice {
 
 /// Runs it and gives charts and figures as text. Fails if the history is wrong.
 pub(crate) async fn run(args: SoakArgs) -> Result<String> {
-    let clock = Clock::start();
-    eprintln!("starting PostgreSQL and RabbitMQ …");
-    let servers = Environment::start(None).await?;
-    let path = crate::bench::program_path(args.orderly.as_deref())?;
-    let deployer = Deployer { path, clock };
-    let program = deployer.prepare(&servers, "soak").await?;
-    let roles = ROLES.map(str::to_owned);
-    let deployment = deployer.start(program, &roles).await?;
-    deployment.stock().await?;
-    deployment.warm(1).await?;
+    let alone = Alone::start("soak", &ROLES, args.orderly.as_deref()).await?;
     let mut observer = Observer::default();
     let before = observer.before().await?;
-    let top = top_rate(clock, &deployment).await?;
+    let top = top_rate(&alone).await?;
     let rate = part(top, args.percent);
     eprintln!("top rate {top:.0}/s; {rate}/s for {} min …", args.minutes);
-    let slices = soak(&args, clock, &servers, &deployment, rate).await?;
+    let slices = soak(&args, &alone, rate).await?;
     let noise = observer.after(before)?;
     if let Some(file) = &args.json {
         let written = std::fs::write(file, serde_json::to_vec(&slices)?);
         written.with_context(|| format!("write {}", file.display()))?;
     }
-    deployment.remove(&servers).await?;
-    servers.stop().await;
+    alone.stop().await?;
     Ok(format!(
         "{}\n{} min at {rate}/s, {} % of the {top:.0}/s of a closed load of {CONNECTIONS} connections on {ORDERS} orders; \
          lost 0, doubled 0, reordered 0. Quiet machine: {}.",
@@ -105,39 +94,39 @@ fn load(deployment: &Deployment, orders: Arc<[Uuid]>, pace: Pace) -> Result<Load
     })
 }
 
-async fn top_rate(clock: Clock, deployment: &Deployment) -> Result<f64> {
+async fn top_rate(alone: &Alone) -> Result<f64> {
+    let Alone {
+        clock, deployment, ..
+    } = alone;
     let orders = deployment.place(ORDERS).await?;
     let load = load(deployment, orders, Pace::Closed)?;
-    let window = load.window(clock);
+    let window = load.window(*clock);
     deployment.watcher.take();
-    let sent = load::run(load, clock, window.clone()).await?;
+    let sent = load::run(load, *clock, window.clone()).await?;
     deployment.watcher.reached(&sent).await?;
     let seen = deployment.watcher.take();
     let sample = Sample::of_load(&sent, &window, Some(&seen));
     sample.applied_per_s.context("nothing was applied")
 }
 
-async fn soak(
-    args: &SoakArgs,
-    clock: Clock,
-    servers: &Environment,
-    deployment: &Deployment,
-    rate: u32,
-) -> Result<Vec<Slice>> {
+async fn soak(args: &SoakArgs, alone: &Alone, rate: u32) -> Result<Vec<Slice>> {
+    let Alone {
+        clock, deployment, ..
+    } = alone;
     let orders = deployment.place(ORDERS).await?;
     let load = Load {
         measured: Duration::from_secs(u64::from(args.minutes) * 60),
         first_key: 2 * KEYS,
         ..load(deployment, orders, Pace::Open(rate))?
     };
-    let window = load.window(clock);
+    let window = load.window(*clock);
     let ending = CancellationToken::new();
     let running = async {
-        let sent = load::run(load.clone(), clock, window.clone()).await;
+        let sent = load::run(load.clone(), *clock, window.clone()).await;
         ending.cancel();
         sent
     };
-    let (sent, looked) = tokio::join!(running, look(clock, servers, deployment, &window, &ending));
+    let (sent, looked) = tokio::join!(running, look(alone, &window, &ending));
     let (sent, (memory, mut seen)) = (sent?, looked?);
     let missing: Vec<Sent> = sent
         .iter()
@@ -151,10 +140,7 @@ async fn soak(
     let slices = slices(&sent, &seen, &window, &memory);
     let database = &deployment.program.database_url;
     let history = read(database, &load.orders, 1, sent, Some(seen)).await?;
-    let faults = judge(&history);
-    if let Some(fault) = faults.first() {
-        bail!("the history is wrong, {} times: {fault}", faults.len());
-    }
+    ensure_right(&history)?;
     Ok(slices)
 }
 
@@ -163,12 +149,15 @@ type Memory = Vec<BTreeMap<String, f64>>;
 /// Looks at the memory at the end of each slice, and takes what was seen by then: one map of everything would stop for as long as
 /// it takes to grow, and so be seen in the latencies.
 async fn look(
-    clock: Clock,
-    servers: &Environment,
-    deployment: &Deployment,
+    alone: &Alone,
     window: &Window,
     ending: &CancellationToken,
 ) -> Result<(Memory, HashMap<CommandId, u64>)> {
+    let Alone {
+        clock,
+        servers,
+        deployment,
+    } = alone;
     let mut groups = deployment.groups();
     groups.extend(
         servers
