@@ -1,7 +1,7 @@
 //! Publishing with a confirm. Owns the rule of one outstanding publish per channel, and that an unknown outcome ends the
 //! connection.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use futures_util::FutureExt;
 use lapin::{
@@ -9,6 +9,7 @@ use lapin::{
     options::{BasicPublishOptions, ConfirmSelectOptions},
 };
 
+use orderly_crashpoint::{CrashPoint, Injected, reach};
 use orderly_protocol::names;
 
 use crate::{
@@ -117,7 +118,9 @@ impl Publisher {
                 &message.body,
                 message.properties(),
             );
-            publish.await?.await
+            let confirm = publish.await?;
+            reach(CrashPoint::AfterPublish).map_err(failed)?;
+            confirm.await
         });
         let confirm = match outcome.await? {
             Confirmation::Ack(None) => Confirm::Stored,
@@ -187,6 +190,7 @@ impl Publisher {
                 None => publish.await?,
             });
         }
+        reach(CrashPoint::AfterCopiesSent).map_err(failed)?;
         let mut answers = Vec::with_capacity(window.len());
         for confirm in confirms {
             answers.push(confirm.await?);
@@ -265,6 +269,11 @@ impl Drop for Attempt {
             self.link.fail(BrokerError::PublishDropped);
         }
     }
+}
+
+/// As if the socket had failed.
+fn failed(_: Injected) -> lapin::Error {
+    io::Error::from(io::ErrorKind::BrokenPipe).into()
 }
 
 fn count(outcome: &'static str, messages: usize) {

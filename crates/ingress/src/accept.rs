@@ -8,6 +8,7 @@ use axum::http::HeaderValue;
 use axum::http::header::LOCATION;
 use axum::response::Response;
 use orderly_broker::PublishError;
+use orderly_crashpoint::{CrashPoint, reach};
 use orderly_http::{IdempotencyKey, ProblemResponse, Traceparent};
 use orderly_protocol::receipt::Receipt;
 use orderly_protocol::{Envelope, Problem, ProblemCode, Timestamp};
@@ -42,9 +43,11 @@ pub(crate) async fn accept(
         return replay(ingress, &submission, identity, known).await;
     }
     let accepted = sign(ingress, &submission, identity, OffsetDateTime::now_utc())?;
+    reach(CrashPoint::AfterAccept).map_err(|_| refused(PublishError::Unavailable, identity))?;
     // Before the publish: the reply may come before the confirm.
     let waiting = register(ingress, &submission, identity);
     publish(ingress, &submission, &accepted, waiting.as_ref()).await?;
+    reach(CrashPoint::BeforeAnswer).map_err(|_| refused(PublishError::Unknown, identity))?;
     stored(ingress, &accepted, started);
 
     match submission.steering.wait {

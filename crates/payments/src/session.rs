@@ -4,6 +4,7 @@
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
 use orderly_broker::{Backoff, BrokerError, Connection, Delivery, PublishError};
+use orderly_crashpoint::{CrashPoint, Injected, reach};
 use orderly_domain::OrderId;
 use orderly_http::Check;
 use orderly_protocol::names::PAYMENTS_QUEUE;
@@ -28,6 +29,12 @@ pub(crate) enum SessionError {
     Publish(#[from] PublishError),
     #[error("the queue of payment events was deleted")]
     QueueDeleted,
+}
+
+impl From<Injected> for SessionError {
+    fn from(_: Injected) -> Self {
+        Self::Publish(PublishError::Unknown)
+    }
 }
 
 /// What an event wants of the gateway.
@@ -64,7 +71,9 @@ pub(crate) async fn run(
                 if let Some(order_id) = order_id {
                     chain.forget(order_id);
                 }
+                reach(CrashPoint::BeforePaymentAck)?;
                 delivery.ack_through().await?;
+                reach(CrashPoint::AfterPaymentAck)?;
                 backoff.reset();
             }
             // The prefetch bounds what is in hand: the broker sends no more before an ack.
@@ -132,6 +141,7 @@ enum EventFault {
 /// Asks the gateway and sends each thing it says, in order.
 async fn perform(options: &PaymentsOptions, task: &Task) -> Result<(), PublishError> {
     let events = options.gateway.execute(&task.request).await;
+    reach(CrashPoint::AfterGateway).map_err(|_| PublishError::Unknown)?;
     metrics::counter!("orderly_gateway_requests_total", "request" => task.request.name())
         .increment(1);
     for event in &events {

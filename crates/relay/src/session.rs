@@ -8,6 +8,7 @@ use orderly_broker::{
     Backoff, BrokerError, Connection, PublishUnknown, Resumed, StreamMessage, StreamOffset,
     StreamReader,
 };
+use orderly_crashpoint::{CrashPoint, Injected, reach};
 use orderly_http::Check;
 use orderly_protocol::names::EVENTS_STREAM;
 use orderly_store::{RelayLock, Store, StoreError};
@@ -54,6 +55,12 @@ pub(crate) enum RelayError {
     LockLost,
     #[error("the event stream was deleted")]
     StreamDeleted,
+}
+
+impl From<Injected> for RelayError {
+    fn from(_: Injected) -> Self {
+        Self::LockLost
+    }
 }
 
 /// Waits for the lock, then copies until `token` is cancelled or something fails.
@@ -153,9 +160,10 @@ impl Unsaved {
         }
     }
 
-    async fn save(&mut self, store: &Store) -> Result<(), StoreError> {
+    async fn save(&mut self, store: &Store) -> Result<(), RelayError> {
         if let Some(offset) = self.offset {
             store.save_relay_offset(NAME, offset).await?;
+            reach(CrashPoint::AfterOffset)?;
         }
         *self = Self::default();
         Ok(())
@@ -189,6 +197,7 @@ impl Term {
         }
         let events = self.copier.len();
         self.copier.publish().await?;
+        reach(CrashPoint::AfterCopies)?;
         Ok(Round { events, last })
     }
 }

@@ -1,6 +1,9 @@
 //! What went wrong, sorted by what to do about it.
 
+use std::time::Duration;
+
 use orderly_broker::BrokerError;
+use orderly_crashpoint::Injected;
 use orderly_domain::SkuNotLoaded;
 use orderly_store::{FaultClass, StoreError};
 use thiserror::Error;
@@ -35,6 +38,13 @@ impl From<StoreError> for ProcessError {
     }
 }
 
+/// As if Postgres had not answered: whether anything was committed is unknown.
+impl From<Injected> for ProcessError {
+    fn from(_: Injected) -> Self {
+        Self::Systemic(not_answered())
+    }
+}
+
 /// Why a subscription ended without being asked to.
 #[derive(Debug, Error)]
 pub(crate) enum ShardError {
@@ -59,4 +69,16 @@ pub(crate) enum ShardError {
     /// Events of a committed batch, or forwarded commands, were not confirmed.
     #[error("a publish was not confirmed: {0}")]
     NotConfirmed(&'static str),
+}
+
+impl From<Injected> for ShardError {
+    fn from(_: Injected) -> Self {
+        Self::Database(not_answered())
+    }
+}
+
+fn not_answered() -> StoreError {
+    StoreError::TimedOut {
+        after: Duration::ZERO,
+    }
 }

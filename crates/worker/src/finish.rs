@@ -5,6 +5,7 @@
 
 use bytes::Bytes;
 use orderly_broker::{Confirm, Delivery, Message, Publisher};
+use orderly_crashpoint::{CrashPoint, reach};
 use orderly_domain::OrderId;
 use orderly_protocol::{RecordedEvent, ShardId, encode_commands, encode_events, names, shard_of};
 use orderly_store::GenerationWatch;
@@ -87,9 +88,12 @@ impl Steps {
     async fn finish(&mut self, unfinished: Unfinished) -> Result<(), ShardError> {
         let begun = Instant::now();
         self.publish(&unfinished.events).await?;
+        reach(CrashPoint::AfterConfirm)?;
         self.forward(unfinished.forwards).await?;
+        reach(CrashPoint::BeforeAck)?;
         if let Some(delivery) = unfinished.last_delivery {
             delivery.ack_through().await.map_err(ShardError::Broker)?;
+            reach(CrashPoint::AfterAck)?;
         }
         for waited in unfinished.waited {
             metrics::histogram!("orderly_command_end_to_end_seconds")
@@ -123,6 +127,7 @@ impl Steps {
             let message = Message::commands(encode_commands(std::iter::once(bytes.as_ref())));
             self.stored(names::COMMANDS_EXCHANGE, &shard.routing_key(), &message)
                 .await?;
+            reach(CrashPoint::AfterForward)?;
             metrics::counter!("orderly_forwarded_commands_total").increment(1);
         }
         Ok(())

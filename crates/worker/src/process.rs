@@ -1,5 +1,6 @@
 //! The life of a batch, from its fence to its commit. Publishing and acking follow in `finish`.
 
+use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::{Outcome, RecordedEvent, Timestamp};
 use orderly_store::{Fence, NewOutcome, Store};
 use tokio::time::Instant;
@@ -49,30 +50,37 @@ pub(crate) async fn process(
         .begin_batch(fence)
         .await?
         .ok_or(ProcessError::Fenced)?;
+    reach(CrashPoint::AfterFence)?;
 
     // dedupe: which command ids are taken? load: the orders and their lanes, in the same statement.
     let found = transaction
         .dedupe_and_load(&batch.command_ids(), &batch.order_ids())
         .await?;
+    reach(CrashPoint::AfterDedupeAndLoad)?;
     let at = transaction.at;
     let mut book = Book::new(fence.shard, at, found);
 
     // What an earlier delivery committed may never have been published: its events go out again, before those of this batch.
     let again = book.taken_by_earlier_deliveries(batch);
     let mut events = transaction.events_of_deliveries(&again).await?;
+    reach(CrashPoint::AfterEventsOfDeliveries)?;
 
     // load: the stock that they can touch, locked in SKU order.
     book.stock(transaction.lock_stock(&book.wanted_skus(batch)).await?);
+    reach(CrashPoint::AfterStock)?;
 
     // decide, evolve: in memory, in order.
     book.decide(batch).map_err(ProcessError::NotLoaded)?;
+    reach(CrashPoint::AfterDecide)?;
 
     // write: one statement for all that was decided.
     let (writes, effects) = book.close();
     transaction.write(&writes).await?;
+    reach(CrashPoint::AfterWrite)?;
 
     // commit: from here on the batch happened.
     transaction.commit().await?;
+    reach(CrashPoint::AfterCommit)?;
 
     let decided = writes
         .outcomes

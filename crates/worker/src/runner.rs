@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection, Turns};
+use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::ShardId;
 use orderly_store::{GenerationWatch, Layout, Store};
 use tokio::sync::watch;
@@ -160,7 +161,9 @@ impl Session {
             sending.await.expect("a panic ends the process");
         }
         beating.await.expect("a panic ends the process");
-        session.context.membership.leave().await;
+        if reach(CrashPoint::BeforeLeave).is_ok() {
+            session.context.membership.leave().await;
+        }
         if let Some(session) = Arc::into_inner(session) {
             session.links.consuming.close().await;
             session.links.publishing.close().await;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription, Turn, Turns};
+use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::ShardId;
 use orderly_store::{Fence, GenerationWatch, Layout, Store, StoreError};
 use tokio::time::Instant;
@@ -98,6 +99,7 @@ impl Serving<'_> {
         seen: i64,
         stop: &CancellationToken,
     ) -> Result<(), ShardError> {
+        reach(CrashPoint::AfterSubscribe)?;
         let Some(first) = self.next(stop).await? else {
             return Ok(());
         };
@@ -132,7 +134,10 @@ impl Serving<'_> {
             () = stop.cancelled() => Ok(None),
             () = self.finisher.failed() => Err(ShardError::FinisherFailed),
             next = self.subscription.next() => match next.map_err(ShardError::Broker)? {
-                Some(delivery) => Ok(Some(delivery)),
+                Some(delivery) => {
+                    reach(CrashPoint::AfterReceive)?;
+                    Ok(Some(delivery))
+                }
                 None => Err(ShardError::NotConfirmed("the broker ended the subscription")),
             },
         }
@@ -155,6 +160,7 @@ impl Serving<'_> {
             .await
             .map_err(ShardError::Database)?;
         let fence = claimed.ok_or(ShardError::NotOurs)?;
+        reach(CrashPoint::AfterClaim)?;
         self.tenure.claimed();
         tracing::info!(%shard, epoch = fence.epoch, "claimed");
         metrics::counter!("orderly_shard_handovers_total").increment(1);
@@ -176,6 +182,7 @@ impl Serving<'_> {
             Ok(committed) => return self.hand_to_finisher(committed, batch).await,
             Err(error) => at_fault(error)?,
         };
+        reach(CrashPoint::BeforeSingles)?;
         for mut single in batch.into_singles() {
             if stop.is_cancelled() {
                 // Nothing after it may run either: the caller ends before it takes another batch.
@@ -186,6 +193,7 @@ impl Serving<'_> {
                 Err(error) => {
                     let why = at_fault(error)?;
                     tracing::error!(shard = %fence.shard, reason = %why.detail, first = %reason.detail, "parking a command at fault");
+                    reach(CrashPoint::BeforeParking)?;
                     single.give_up(why);
                     let parking = self.attempt(fence, &mut single, deadline);
                     parking.await.map_err(give_up)?
@@ -213,9 +221,22 @@ impl Serving<'_> {
             return self.retry(fence, batch, deadline).await;
         }
         let attempt = attempts.begin(store, owner, batch).await?;
-        let result = self.retry(fence, batch, deadline).await;
+        let result = self.underway(fence, batch, deadline).await;
         attempts.end(store, attempt).await;
         result
+    }
+
+    /// What happens while an attempt is open.
+    async fn underway(
+        &self,
+        fence: &Fence,
+        batch: &Batch,
+        deadline: Instant,
+    ) -> Result<Committed, ProcessError> {
+        reach(CrashPoint::AfterAttemptBegin)?;
+        let committed = self.retry(fence, batch, deadline).await?;
+        reach(CrashPoint::BeforeAttemptEnd)?;
+        Ok(committed)
     }
 
     async fn retry(
@@ -247,6 +268,7 @@ impl Serving<'_> {
         for (queue, reply) in committed.effects.replies {
             self.context.replies.send(queue, reply);
         }
+        reach(CrashPoint::BeforeFinish)?;
         let unfinished = Unfinished {
             events: committed.events,
             forwards: committed.effects.forwards,
@@ -267,15 +289,23 @@ impl Serving<'_> {
     /// Hand-over: what was committed is published and acked, then the channel closes with its consumer alive. What is
     /// still in the intake was never begun and goes back to the queue, in order.
     async fn hand_over(self, ended: Result<(), ShardError>) -> Result<(), ShardError> {
+        let ended = ended.and(step(CrashPoint::BeforeDrain));
         let drained = self.finisher.drain().await;
+        let drained = drained.and(step(CrashPoint::AfterDrain));
         // The finisher's own failure says more than that it failed.
         let ended = ended.or_else(|error| match error {
             ShardError::FinisherFailed => Ok(()),
             error => Err(error),
         });
         let closed = self.subscription.close().await.map_err(ShardError::Broker);
+        let closed = closed.and(step(CrashPoint::AfterHandOver));
         ended.and(drained).and(closed)
     }
+}
+
+/// [`reach`], where what follows must happen all the same.
+fn step(point: CrashPoint) -> Result<(), ShardError> {
+    Ok(reach(point)?)
 }
 
 /// Why the lane must hold a command, if the error says that a command is at fault.

@@ -25,6 +25,11 @@ const LAYERS: &[&[&str]] = &[
 const DEVENV: &str = "orderly-devenv";
 const COMMAND_LINE: &str = "orderly-cli";
 
+/// Points at which a test lets a process die: named wherever there is a step to die between.
+const CRASHPOINT: &str = "orderly-crashpoint";
+/// Makes the points do something: for tests alone.
+const ARMED: &str = "armed";
+
 /// Judges from outside: it knows what crosses the wire, and only the command line knows it.
 const CHECKER: &str = "orderly-checker";
 const WIRE: &str = "orderly-protocol";
@@ -33,7 +38,7 @@ const WIRE: &str = "orderly-protocol";
 const MODEL: &str = "orderly-model";
 
 /// Crates that stand apart and use none of the others.
-const APART: &[&str] = &[DEVENV, CHECKER, MODEL, "xtask"];
+const APART: &[&str] = &[DEVENV, CHECKER, CRASHPOINT, MODEL, "xtask"];
 
 /// The benchmark: beside the product, nothing may depend on it, and it uses no part of what it measures but the domain, for
 /// a baseline that decides the same, and the wire. Its drivers are its own.
@@ -98,6 +103,15 @@ fn faults(metadata: &Value) -> Result<Vec<String>> {
             let used = text(&dependency["name"])?;
             // Absent for a normal dependency.
             let for_tests = dependency["kind"].as_str() == Some("dev");
+            let features = dependency["features"].as_array();
+            if used == CRASHPOINT
+                && !for_tests
+                && features.is_some_and(|it| it.contains(&ARMED.into()))
+            {
+                faults.push(format!(
+                    "{name} must not arm {used}: a release never dies of a test"
+                ));
+            }
             if let Some(why) = fault(name, used, for_tests) {
                 faults.push(format!("{name} must not use {used}: {why}"));
             }
@@ -119,6 +133,10 @@ fn fault(name: &str, used: &str, for_tests: bool) -> Option<&'static str> {
     if used == DEVENV {
         return (!for_tests && name != COMMAND_LINE)
             .then_some("it is for tests and the command line");
+    }
+    if used == CRASHPOINT {
+        let has_steps = layer(name).is_some_and(|own| layer(WIRE) < Some(own));
+        return (!has_steps).then_some("it does nothing that a process could die of");
     }
     if used == CHECKER {
         return (name != COMMAND_LINE).then_some("it is for the command line");
@@ -173,6 +191,14 @@ mod tests {
         assert_eq!(fault("orderly-worker", DEVENV, true), None);
         assert_eq!(fault(COMMAND_LINE, DEVENV, false), None);
         assert!(fault("orderly-worker", DEVENV, false).is_some());
+    }
+
+    #[test]
+    fn crash_points_are_where_steps_are() {
+        assert_eq!(fault("orderly-worker", CRASHPOINT, false), None);
+        assert_eq!(fault(COMMAND_LINE, CRASHPOINT, true), None);
+        assert!(fault("orderly-domain", CRASHPOINT, false).is_some());
+        assert!(fault(CHECKER, CRASHPOINT, false).is_some());
     }
 
     #[test]

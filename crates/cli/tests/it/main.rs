@@ -8,6 +8,7 @@ mod dev;
 mod import;
 mod kill;
 mod live;
+mod matrix;
 mod race;
 mod role;
 mod shutdown;

@@ -30,10 +30,21 @@ impl Role {
 
     /// The same, on a given address.
     pub(crate) fn start_at(env: &TestEnv, name: &'static str, address: &str) -> Self {
-        let mut child = orderly(env, &[name, "--http-addr", address, "--log-format", "json"])
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::start_armed(env, name, address, "")
+    }
+
+    /// The same, with crash points as `CRASH_POINTS` names them.
+    pub(crate) fn start_armed(
+        env: &TestEnv,
+        name: &'static str,
+        address: &str,
+        crash_points: &str,
+    ) -> Self {
+        let mut command = orderly(env, &[name, "--http-addr", address, "--log-format", "json"]);
+        if !crash_points.is_empty() {
+            command.env("CRASH_POINTS", crash_points);
+        }
+        let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let log = Arc::new(Mutex::new(Vec::new()));
         let (listening, heard) = mpsc::channel();
@@ -69,6 +80,12 @@ impl Role {
                 .is_ok_and(|answer| answer.status().is_success())
         };
         until(&format!("{} is ready", self.name), ready).await;
+    }
+
+    /// Whether a line of its log says so.
+    pub(crate) fn says(&self, words: &str) -> bool {
+        let log = self.log.lock().unwrap();
+        log.iter().any(|line| line.contains(words))
     }
 
     /// Ends it as a crash would.

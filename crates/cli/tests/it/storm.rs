@@ -11,7 +11,7 @@ use crate::{
 const LEAST_ACCEPTED: u64 = 30;
 
 /// A storm of a few seconds; its report, once it has found nothing.
-fn clean(output: &std::process::Output) -> Value {
+pub(crate) fn clean(output: &std::process::Output) -> Value {
     let (stdout, stderr) = (
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

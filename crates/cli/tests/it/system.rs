@@ -22,8 +22,8 @@ pub(crate) struct System {
     pub(crate) ingress: Role,
     pub(crate) dashboard: Role,
     pub(crate) worker: Role,
-    relay: Role,
-    payments: Role,
+    pub(crate) relay: Role,
+    pub(crate) payments: Role,
     pub(crate) key: String,
     pub(crate) http: Client,
 }

@@ -1,0 +1,521 @@
+//! The crash matrix: at every crash point a process dies by SIGKILL, dies a moment later, or meets an error, while a storm
+//! goes on and judges. A point that is not reached fails, so that none can be forgotten.
+//!
+//! Each way is one test. `ORDERLY_MATRIX_ROUNDS=20` repeats it, `ORDERLY_MATRIX_POINTS=after_commit,before_ack` looks at some.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    os::unix::process::ExitStatusExt,
+    sync::atomic::{AtomicBool, Ordering},
+    time::{Duration, Instant},
+};
+
+use orderly_broker::{BrokerConfig, Confirm, Connection, Message, Publisher};
+use orderly_crashpoint::{CrashPoint, Role as Whose};
+use orderly_devenv::TestEnv;
+use orderly_domain::{CommandId, OrderId, ProducerId};
+use orderly_protocol::{
+    Envelope, ShardId, encode_commands, fingerprint, names, shard_of, time::OffsetDateTime,
+};
+use reqwest::RequestBuilder;
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::{
+    role::Role,
+    storm::clean,
+    system::{System, orderly, until},
+};
+
+/// What happens at a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Kill,
+    Linger,
+    Error,
+}
+
+/// What makes a worker come to a point.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// Load, and what the needles bring.
+    Load,
+    /// It is asked to end.
+    HandOver,
+    /// Deliveries that two processes died of.
+    Suspect,
+}
+
+/// Long enough for most of the points of a pass; as many follow as it takes.
+const STORM: &str = "20s";
+/// Batches that go well before it happens.
+const COMINGS: u32 = 10;
+/// Between an error and the next one: the process has come back from it, mostly.
+const COMINGS_BETWEEN_ERRORS: u32 = 7;
+/// Between two commands that most batches do not have.
+const NEEDLE_EVERY: Duration = Duration::from_millis(250);
+/// A third delivery makes a suspect.
+const DEATHS_BEFORE_A_SUSPECT: usize = 3;
+/// Which shard holds a redelivered message, and who consumes it, is chance.
+const SUSPECT_TRIES: usize = 6;
+const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
+const SHARDS: i32 = 4;
+
+impl Doing {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Kill => "kill",
+            Self::Linger => "linger",
+            Self::Error => "error",
+        }
+    }
+}
+
+/// Without a wildcard: whoever adds a point says how a worker comes to it.
+fn way(point: CrashPoint) -> Way {
+    use CrashPoint as P;
+    match point {
+        P::AfterAccept
+        | P::BeforeAnswer
+        | P::AfterPublish
+        | P::AfterSubscribe
+        | P::AfterReceive
+        | P::AfterClaim
+        | P::AfterFence
+        | P::AfterDedupeAndLoad
+        | P::AfterEventsOfDeliveries
+        | P::AfterStock
+        | P::AfterDecide
+        | P::AfterWrite
+        | P::AfterCommit
+        | P::BeforeFinish
+        | P::AfterConfirm
+        | P::AfterForward
+        | P::BeforeAck
+        | P::AfterAck
+        | P::BeforeSingles
+        | P::BeforeParking
+        | P::AfterCopiesSent
+        | P::AfterCopies
+        | P::AfterOffset
+        | P::AfterGateway
+        | P::BeforePaymentAck
+        | P::AfterPaymentAck => Way::Load,
+        P::BeforeDrain | P::AfterDrain | P::AfterHandOver | P::BeforeLeave => Way::HandOver,
+        P::AfterAttemptBegin | P::BeforeAttemptEnd => Way::Suspect,
+    }
+}
+
+/// At which coming it happens: at once where a process comes by once or twice in its life.
+fn coming(point: CrashPoint) -> u32 {
+    let is_rare = matches!(
+        point,
+        CrashPoint::AfterSubscribe
+            | CrashPoint::AfterClaim
+            | CrashPoint::AfterForward
+            | CrashPoint::BeforeSingles
+            | CrashPoint::BeforeParking
+    );
+    if is_rare || way(point) != Way::Load {
+        1
+    } else {
+        COMINGS
+    }
+}
+
+fn setting(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|text| !text.is_empty())
+}
+
+/// The points of one role, as far as they are asked for.
+fn points(whose: Whose, wanted: Way) -> Vec<CrashPoint> {
+    let only = setting("ORDERLY_MATRIX_POINTS");
+    let is_asked_for = |point: &CrashPoint| {
+        let name = point.name();
+        only.as_ref()
+            .is_none_or(|only| only.split(',').any(|it| it == name))
+    };
+    let points = CrashPoint::ALL.iter().copied();
+    points
+        .filter(|it| it.roles().contains(&whose) && way(*it) == wanted)
+        .filter(is_asked_for)
+        .collect()
+}
+
+#[tokio::test]
+async fn a_process_killed_at_any_point_breaks_no_promise() {
+    pass(Doing::Kill).await;
+}
+
+#[tokio::test]
+async fn a_process_killed_just_after_any_point_breaks_no_promise() {
+    pass(Doing::Linger).await;
+}
+
+#[tokio::test]
+async fn an_error_at_any_point_breaks_no_promise() {
+    pass(Doing::Error).await;
+}
+
+/// One doing at every point, while storms judge.
+async fn pass(doing: Doing) {
+    let rounds = setting("ORDERLY_MATRIX_ROUNDS").map_or(1, |rounds| rounds.parse().unwrap());
+    let mut system = System::start().await;
+    // A command that the database refuses, whatever stands beside it.
+    let refuse = "create function refuse() returns trigger language plpgsql as $$
+         begin
+             if new.data ->> 'value' = 'poison' then raise exception 'a test' using errcode = '23514'; end if;
+             return new;
+         end $$;
+         create trigger refuse before insert on events for each row execute function refuse();";
+    system.env.psql(&[refuse]).await.unwrap();
+    let needles = Needles::new(&system).await;
+    system.worker.kill();
+    let done = AtomicBool::new(false);
+    let judge = Judge::new(&system);
+    let crashes = RefCell::new(Vec::new());
+    let System {
+        env,
+        ingress,
+        worker,
+        relay,
+        payments,
+        ..
+    } = &mut system;
+    let matrix = Matrix {
+        env,
+        doing,
+        began: Instant::now(),
+        crashes: &crashes,
+    };
+    let url = ingress.url.trim_start_matches("http://").to_owned();
+    let crashing = async {
+        for _ in 0..rounds {
+            tokio::join!(
+                matrix.others(ingress, ("ingress", &url), Whose::Ingress),
+                matrix.others(relay, ("relay", "127.0.0.1:0"), Whose::Relay),
+                matrix.others(payments, ("payments", "127.0.0.1:0"), Whose::Payments),
+                matrix.workers(worker),
+            );
+        }
+        done.store(true, Ordering::SeqCst);
+    };
+    let (posted, storms, ()) = tokio::join!(needles.post(&done), judge.storms(&done), crashing);
+    posted.all_arrived(&system).await;
+    system.verify();
+    let accepted: u64 = storms.iter().sum();
+    let crashes = crashes.into_inner();
+    eprintln!(
+        "{}: {} times at {} points in {:.0} s; {accepted} commands accepted in {} storms, no promise broken",
+        doing.name(),
+        crashes.len(),
+        crashes.len() / rounds,
+        matrix_seconds(&crashes),
+        storms.len(),
+    );
+}
+
+fn matrix_seconds(crashes: &[Duration]) -> f64 {
+    crashes.iter().max().map_or(0.0, Duration::as_secs_f64)
+}
+
+struct Matrix<'a> {
+    env: &'a TestEnv,
+    doing: Doing,
+    began: Instant,
+    /// When each happened.
+    crashes: &'a RefCell<Vec<Duration>>,
+}
+
+impl Matrix<'_> {
+    fn armed(&self, name: &'static str, address: &str, points: &[(CrashPoint, u32)]) -> Role {
+        let doing = self.doing.name();
+        let points = points
+            .iter()
+            .map(|(point, coming)| format!("{}:{doing}:{coming}", point.name()));
+        let points = points.collect::<Vec<_>>().join(",");
+        Role::start_armed(self.env, name, address, &points)
+    }
+
+    fn worker(&self, point: CrashPoint) -> Role {
+        self.armed("worker", "127.0.0.1:0", &[(point, coming(point))])
+    }
+
+    /// Waits until it has happened.
+    async fn happened(&self, role: &mut Role, point: CrashPoint) {
+        let line = format!("crash point {}", point.name());
+        if self.doing == Doing::Error {
+            until(&line, async || role.says(&line)).await;
+        } else {
+            let status = role.ended().await;
+            assert_eq!(status.signal(), Some(9), "{}: {status}", point.name());
+            until(&line, async || role.says(&line)).await;
+        }
+        let at = self.began.elapsed();
+        eprintln!(
+            "{:6.1} s {} {}",
+            at.as_secs_f64(),
+            self.doing.name(),
+            point.name()
+        );
+        self.crashes.borrow_mut().push(at);
+    }
+
+    /// All errors in one life, one after the other.
+    async fn errors(&self, name: &'static str, address: &str, points: &[CrashPoint]) -> Role {
+        let mut at = COMINGS;
+        let points: Vec<_> = points
+            .iter()
+            .map(|point| {
+                let is_rare = coming(*point) == 1;
+                at += if is_rare { 0 } else { COMINGS_BETWEEN_ERRORS };
+                (*point, if is_rare { 1 } else { at })
+            })
+            .collect();
+        let mut role = self.armed(name, address, &points);
+        for (point, _) in points {
+            self.happened(&mut role, point).await;
+        }
+        role
+    }
+
+    /// Every point of a role that runs once.
+    async fn others(&self, role: &mut Role, (name, address): (&'static str, &str), whose: Whose) {
+        let points = points(whose, Way::Load);
+        role.kill();
+        if self.doing == Doing::Error && !points.is_empty() {
+            *role = self.errors(name, address, &points).await;
+            return;
+        }
+        for point in points {
+            *role = self.armed(name, address, &[(point, coming(point))]);
+            self.happened(role, point).await;
+        }
+        *role = Role::start_at(self.env, name, address);
+    }
+
+    /// Every point of a worker. In the end one runs that nothing happens to.
+    async fn workers(&self, last: &mut Role) {
+        let load = points(Whose::Worker, Way::Load);
+        if self.doing == Doing::Error && !load.is_empty() {
+            self.errors("worker", "127.0.0.1:0", &load).await.kill();
+        } else {
+            // One works, the other stands by and takes over what the first one left.
+            let load = RefCell::new(VecDeque::from(load));
+            tokio::join!(self.one_after_another(&load), self.one_after_another(&load));
+        }
+        self.hand_overs(points(Whose::Worker, Way::HandOver)).await;
+        for point in points(Whose::Worker, Way::Suspect) {
+            self.suspect(point).await;
+        }
+        *last = Role::start(self.env, "worker");
+    }
+
+    async fn one_after_another(&self, points: &RefCell<VecDeque<CrashPoint>>) {
+        loop {
+            let Some(point) = points.borrow_mut().pop_front() else {
+                return;
+            };
+            self.happened(&mut self.worker(point), point).await;
+        }
+    }
+
+    /// Each hands over to the next one.
+    async fn hand_overs(&self, points: Vec<CrashPoint>) {
+        let mut points = points.into_iter();
+        let Some(mut point) = points.next() else {
+            return;
+        };
+        let mut owner = self.worker(point);
+        loop {
+            until("the worker has a shard", async || owner.says("claimed")).await;
+            let next = points.next();
+            let heir = next.map(|next| self.worker(next));
+            owner.signal("TERM");
+            self.happened(&mut owner, point).await;
+            match next.zip(heir) {
+                Some((next, heir)) => (point, owner) = (next, heir),
+                None => return,
+            }
+        }
+    }
+
+    /// Lets workers die of what they receive, until one of them suspects it.
+    async fn suspect(&self, point: CrashPoint) {
+        for _ in 0..SUSPECT_TRIES {
+            for _ in 0..DEATHS_BEFORE_A_SUSPECT {
+                let deadly = format!("{}:kill:1", CrashPoint::AfterReceive.name());
+                let mut worker = Role::start_armed(self.env, "worker", "127.0.0.1:0", &deadly);
+                assert_eq!(worker.ended().await.signal(), Some(9));
+            }
+            let mut worker = self.worker(point);
+            let line = format!("crash point {}", point.name());
+            let came = until(&line, async || worker.says(&line));
+            if tokio::time::timeout(SUSPECT_LIMIT, came).await.is_ok() {
+                return self.happened(&mut worker, point).await;
+            }
+        }
+        panic!("no worker came to {}", point.name());
+    }
+}
+
+/// Storms, one after the other, for as long as it takes.
+struct Judge {
+    env: TestEnv,
+    ingress: String,
+    dashboard: String,
+    key: String,
+}
+
+impl Judge {
+    fn new(system: &System) -> Self {
+        Self {
+            env: system.env.clone(),
+            ingress: system.ingress.url.clone(),
+            dashboard: system.dashboard.url.clone(),
+            key: system.key.clone(),
+        }
+    }
+
+    /// How many commands each had accepted.
+    async fn storms(&self, done: &AtomicBool) -> Vec<u64> {
+        let mut accepted = Vec::new();
+        while !done.load(Ordering::SeqCst) {
+            let args = [
+                "storm",
+                "--duration",
+                STORM,
+                "--clients",
+                "32",
+                "--yes",
+                "-o",
+                "json",
+            ];
+            let mut storm = orderly(&self.env, &args);
+            storm
+                .env("ORDERLY_URL", &self.ingress)
+                .env("ORDERLY_DASHBOARD_URL", &self.dashboard)
+                .env("ORDERLY_API_KEY", &self.key);
+            let output = tokio::task::spawn_blocking(move || storm.output().unwrap());
+            let report = clean(&output.await.unwrap());
+            accepted.push(report["counts"]["accepted"].as_u64().unwrap());
+        }
+        accepted
+    }
+}
+
+/// What a storm does not send: commands that the database refuses, and commands on the wrong shard.
+struct Needles {
+    http: reqwest::Client,
+    ingress: String,
+    key: String,
+    publisher: Publisher,
+    connection: Connection,
+    /// Gets the foreign commands.
+    order: Uuid,
+    foreign: u64,
+    poisoned: u64,
+}
+
+impl Needles {
+    async fn new(system: &System) -> Self {
+        let order = system.place().await;
+        let key = Uuid::now_v7().to_string();
+        system.succeed(&["stock", "adjust", "MUG", "100000", "--key", &key]);
+        let config = BrokerConfig::new(system.env.amqp_url.clone(), "needles");
+        let connection = Connection::open(&config).await.unwrap();
+        Self {
+            http: system.http.clone(),
+            ingress: system.ingress.url.clone(),
+            key: system.key.clone(),
+            publisher: connection.publisher().await.unwrap(),
+            connection,
+            order,
+            foreign: 0,
+            poisoned: 0,
+        }
+    }
+
+    async fn post(mut self, done: &AtomicBool) -> Self {
+        while !done.load(Ordering::SeqCst) {
+            self.publish_foreign().await;
+            tokio::time::sleep(NEEDLE_EVERY).await;
+            self.place_and_poison().await;
+            tokio::time::sleep(NEEDLE_EVERY).await;
+        }
+        self
+    }
+
+    /// A command in the queue of a shard that its order does not belong to.
+    async fn publish_foreign(&mut self) {
+        let order_id = OrderId(self.order);
+        let data = json!({"key": "n", "value": self.foreign.to_string()});
+        let envelope = Envelope {
+            command_id: CommandId(Uuid::now_v7()),
+            order_id,
+            action_type: "annotate".to_owned(),
+            fingerprint: fingerprint("annotate", Some(order_id), &data, None),
+            data: serde_json::value::to_raw_value(&data).unwrap(),
+            expected_version: None,
+            producer: ProducerId(Uuid::now_v7()),
+            idempotency_key: None,
+            accepted_at: OffsetDateTime::now_utc(),
+            traceparent: None,
+            reply_to: None,
+        };
+        let wrong = ShardId {
+            generation: 1,
+            shard: (shard_of(order_id, SHARDS) + 1) % SHARDS,
+        };
+        let bytes = envelope.encode();
+        let message = Message::commands(encode_commands(std::iter::once(bytes.as_slice())));
+        let publisher = &mut self.publisher;
+        let stored = publisher
+            .publish_mandatory(names::COMMANDS_EXCHANGE, &wrong.routing_key(), &message)
+            .await;
+        assert_eq!(stored.unwrap(), Confirm::Stored);
+        self.foreign += 1;
+    }
+
+    /// An order, and a command on it that must end in its lane.
+    async fn place_and_poison(&mut self) {
+        let order = Uuid::now_v7();
+        let lines = json!([{"sku": "MUG", "quantity": 1, "unit_price_minor": 1250}]);
+        let place = json!({"customer_id": "c-1", "currency": "EUR", "lines": lines});
+        let url = format!("{}/v1/orders/{order}", self.ingress);
+        self.until_accepted(self.http.put(&url).json(&place)).await;
+        let poison = json!({"type": "annotate", "data": {"key": "n", "value": "poison"}});
+        let request = self.http.post(format!("{url}/commands")).json(&poison);
+        self.until_accepted(request).await;
+        self.poisoned += 1;
+    }
+
+    /// Sends it with the same key until there is an answer.
+    async fn until_accepted(&self, request: RequestBuilder) {
+        let key = Uuid::now_v7().to_string();
+        let request = request
+            .bearer_auth(&self.key)
+            .header("Idempotency-Key", key);
+        until("a command is accepted", async || {
+            let answer = request.try_clone().unwrap().send().await;
+            answer.is_ok_and(|answer| answer.status().is_success())
+        })
+        .await;
+    }
+
+    /// Every foreign command was applied once, every poisonous one waits in its lane.
+    async fn all_arrived(self, system: &System) {
+        let version = self.foreign + 1;
+        until("foreign commands are applied", async || {
+            system.version(self.order).await == version
+        })
+        .await;
+        until("poison is parked", async || {
+            let parked = system.env.psql(&["select count(*) from lane_entries"]);
+            parked.await.unwrap().trim() == self.poisoned.to_string()
+        })
+        .await;
+        self.connection.close().await;
+    }
+}
