@@ -1,4 +1,5 @@
-//! The storm: producers as they are, on few orders, while workers die; then everything that was seen is judged.
+//! The storm: producers as they are, on few orders, while processes, servers and links fail; then everything that was seen is
+//! judged.
 //!
 //! Owns the order of things. What it places in Orderly stays there, as everything does.
 
@@ -19,38 +20,45 @@ use uuid::Uuid;
 
 mod account;
 mod client;
+mod deployment;
+mod fault;
 mod history;
 mod judge;
+mod link;
 mod model;
+mod probe;
+mod processes;
 mod report;
 mod scenario;
 mod subscriber;
-mod workers;
+mod suffering;
 
+pub use deployment::{Deployment, Role, Server, Ways};
+pub use fault::{Fault, clock_library};
 pub use history::History;
 pub use judge::{Invariant, Rules, Verdict, Violation, judge};
 pub use report::Report;
 pub use scenario::Scenario;
-pub use workers::{Fault, WorkerProgram};
 
 use crate::{dice::Dice, http::Api};
 use client::Door;
 use history::{Sent, Stopwatch};
+use probe::Probe;
 use scenario::{Client, Field};
 use subscriber::{Subscriber, Watched};
-use workers::Workers;
+use suffering::Sufferer;
 
 /// Where the storm takes place.
-#[derive(Clone, Debug)]
-pub struct Target {
+#[derive(Clone)]
+pub struct Target<'a> {
     /// Takes commands.
     pub ingress_url: String,
     /// Takes stock and questions; may be the same.
     pub dashboard_url: String,
     /// May write commands and stock, and read orders and events.
     pub api_key: String,
-    /// Starts the workers, where the storm has to bring them.
-    pub worker: Option<WorkerProgram>,
+    /// What may be hurt; none where others rest on it.
+    pub deployment: Option<&'a dyn Deployment>,
 }
 
 /// How it is run.
@@ -62,9 +70,9 @@ pub struct Options {
     pub duration: Duration,
     /// Clients at once.
     pub clients: usize,
-    /// Fixes what each client wants and when workers die.
+    /// Fixes what each client wants and what is done when.
     pub seed: u64,
-    /// What is done to workers; nothing where the target brings them itself.
+    /// What is done to the deployment; without one, nothing.
     pub faults: Vec<Fault>,
     /// What is tolerated.
     pub rules: Rules,
@@ -83,20 +91,25 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 /// When Orderly is away for longer than a client's patience, or refuses what it must take, or the token was cancelled. What the
 /// judge finds is no error.
 pub async fn run(
-    target: &Target,
+    target: &Target<'_>,
     options: &Options,
     token: &CancellationToken,
     say: &(dyn Fn(&str) + Sync),
 ) -> Result<(Report, History)> {
     let clock = Stopwatch::start();
     let mut dice = Dice::new(options.seed);
-    let mut workers = match &target.worker {
-        Some(program) => Some(Workers::start(program, clock)?),
-        None => None,
-    };
     let ground = Ground::open(target, options, clock, token)?;
     let field = &ground.field;
-    for (sku, pieces) in &field.products {
+    let stocked = field.stocked();
+    let mut sufferer = match target.deployment {
+        Some(deployment) => {
+            let skus = stocked.iter().map(|(sku, _)| sku.clone()).collect();
+            let dice = Dice::new(options.seed);
+            Some(Sufferer::start(deployment, clock, dice, skus).await?)
+        }
+        None => None,
+    };
+    for (sku, pieces) in &stocked {
         let (path, level) = (format!("/v1/stock/{sku}"), json!({ "on_hand": pieces }));
         ground.api.put_stock(&path, &level).await?;
     }
@@ -109,32 +122,37 @@ pub async fn run(
         subscribers.push(subscribe(subscriber, dice, &reading).await?);
     }
     let host = Client::new(options.clients, dice.fork(), &ground.door, field);
-    let opened = host.open_field().await.context("place the first orders")?;
+    let mut opened = host.open_field().await.context("place the first orders")?;
+    let mut probe = match sufferer {
+        Some(_) => Some(Probe::open(&ground.door, field, &ground.api, &mut dice).await?),
+        None => None,
+    };
 
     let began = Instant::now();
     let calm = token.child_token();
     let suffering = async {
-        let Some(workers) = &mut workers else {
+        let (Some(sufferer), Some(probe)) = (&mut sufferer, &mut probe) else {
             return Ok(());
         };
-        let dice = Dice::new(options.seed);
-        workers.suffer(&options.faults, dice, &calm).await
+        sufferer.suffer(&options.faults, probe, &calm).await
     };
     let loading = async {
         let sent = load(options, &ground, &mut dice, say).await;
         calm.cancel();
         sent
     };
-    let (sent, suffered) = tokio::join!(loading, suffering);
-    let commands = [opened, sent?].concat();
-    suffered?;
+    let (sent, hurt) = tokio::join!(loading, suffering);
+    hurt?;
+    opened.extend(sent?);
+    opened.extend(probe.map(|it| it.sent).unwrap_or_default());
     let stormed = began.elapsed();
 
     say("asking what became of every command …");
-    let mut history = ground.after(commands, &subscribers, dice).await?;
-    if let Some(workers) = workers {
-        history.faults = workers.done();
-        workers.end().await?;
+    let mut history = ground.after(opened, &subscribers, dice).await?;
+    if let Some(mut sufferer) = sufferer {
+        history.faults = std::mem::take(&mut sufferer.notes);
+        history.recoveries = std::mem::take(&mut sufferer.recoveries);
+        sufferer.end().await?;
     }
     say("judging …");
     let verdicts = judge(&history, options.rules);
@@ -150,7 +168,7 @@ struct Ground {
 
 impl Ground {
     fn open(
-        target: &Target,
+        target: &Target<'_>,
         options: &Options,
         clock: Stopwatch,
         token: &CancellationToken,
@@ -187,7 +205,7 @@ impl Ground {
                 break;
             }
         }
-        history.shelves = account::shelves(api, &self.field.products).await?;
+        history.shelves = account::shelves(api, &self.field.stocked()).await?;
         Ok(history)
     }
 }

@@ -14,7 +14,7 @@ use crate::port::Port;
 use crate::process::{ServerProcess, off_async};
 use crate::servers::Servers;
 use crate::settings::{Settings, random_hex};
-use crate::spec::ENDED_FILE;
+use crate::spec::{ENDED_FILE, launcher};
 use crate::{files, postgres};
 
 /// How long a start waits for the guardian of an owner that has just died. It ends its work within about 20 s.
@@ -117,6 +117,22 @@ impl DevEnv {
                 Err(error)
             }
         }
+    }
+
+    /// A program that ends with the servers at the latest, however this process ends. One of a name may run at a time; its
+    /// environment is empty.
+    ///
+    /// # Errors
+    /// When its folder cannot be made.
+    pub fn companion(
+        &self,
+        name: &str,
+        program: &Path,
+    ) -> Result<std::process::Command, DevEnvError> {
+        let data = &self.clients.place.folder;
+        let folder = data.join("companions").join(name);
+        fs::create_dir_all(&folder).map_err(files::io("make", &folder))?;
+        Ok(launcher(data, &folder, program))
     }
 
     /// The URL of a database of its own, `orderly`; the user is a superuser.

@@ -13,6 +13,10 @@ find_server() {
 }
 send() { find_server "$2" && kill -s "$1" "$pid"; }
 
+for companion in "$1"/companions/*; do
+    send KILL "$companion"
+done
+
 if [ "$2" = keep ]; then
     send INT "$1/postgres"
     send TERM "$1/rabbitmq"

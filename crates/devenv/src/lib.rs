@@ -32,5 +32,6 @@ mod test_env;
 
 pub use env::{DevEnv, DevEnvOptions};
 pub use error::DevEnvError;
+pub use port::Port;
 pub use process::ServerProcess;
 pub use test_env::{TEST_ENV_VARIABLE, TestEnv, test_env};

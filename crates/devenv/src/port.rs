@@ -16,14 +16,17 @@ const LAST: u16 = 31_999;
 /// The reservation is an abstract socket name: like the port it belongs to the network namespace, and the kernel
 /// frees it however the process ends. It also holds while the server itself is down.
 #[derive(Debug)]
-pub(crate) struct Port {
+pub struct Port {
     number: u16,
     _reservation: UnixListener,
 }
 
 impl Port {
     /// Reserves `wanted` if it is free, else any free port.
-    pub(crate) fn reserve(wanted: Option<u16>) -> Result<Self, DevEnvError> {
+    ///
+    /// # Errors
+    /// When none is free.
+    pub fn reserve(wanted: Option<u16>) -> Result<Self, DevEnvError> {
         if let Some(port) = wanted.and_then(Self::try_reserve) {
             return Ok(port);
         }
@@ -40,7 +43,8 @@ impl Port {
     }
 
     /// The port's number.
-    pub(crate) fn number(&self) -> u16 {
+    #[must_use]
+    pub fn number(&self) -> u16 {
         self.number
     }
 

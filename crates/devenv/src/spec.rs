@@ -53,18 +53,8 @@ impl Spec {
     /// A command that leaves its pid in the server's folder, for the guardian and for a later owner.
     pub(crate) fn command(&self, program: &Path) -> Command {
         let data = self.folder.parent().unwrap_or(&self.folder);
-        let mut command = Command::new("/bin/sh");
-        command
-            .args(["-c", LAUNCHER])
-            .arg(data.join(ENDED_FILE))
-            .arg(program)
-            .env_clear()
-            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(self.environment.iter().map(|(name, value)| (name, value)))
-            .current_dir(&self.folder)
-            .stdin(Stdio::null())
-            // Out of reach of Ctrl-C: the terminal signals the foreground group, and the owner decides what to stop.
-            .process_group(0);
+        let mut command = launcher(data, &self.folder, program);
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some(account) = self.account {
             command.uid(account.uid).gid(account.gid);
         }
@@ -165,6 +155,22 @@ impl Spec {
         let lines: Vec<&str> = text.lines().rev().take(15).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join("\n")
     }
+}
+
+/// A program that works in `folder`, leaves its pid there, and does not start once the guardian of `data` has begun its work.
+pub(crate) fn launcher(data: &Path, folder: &Path, program: &Path) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", LAUNCHER])
+        .arg(data.join(ENDED_FILE))
+        .arg(program)
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        // Out of reach of Ctrl-C: the terminal signals the foreground group, and the owner decides what to stop.
+        .process_group(0);
+    command
 }
 
 /// Does the process work inside `folder`? A process that has ended, reaped or not, does not.

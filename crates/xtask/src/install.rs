@@ -54,6 +54,17 @@ const CHROMIUM_DRIVER: Need = Need {
     present: || in_path("chromedriver"),
 };
 
+/// Tells a process another time: a storm of the tests does so to workers.
+const FAKETIME: Need = Need {
+    package: "libfaketime",
+    present: || {
+        let folders = std::fs::read_dir("/usr/lib").into_iter().flatten();
+        folders
+            .flatten()
+            .any(|folder| folder.path().join("faketime/libfaketimeMT.so.1").exists())
+    },
+};
+
 /// Something is missing that we may not install. The message says what to do.
 #[derive(Debug)]
 pub(crate) struct NotInstalled {
@@ -81,7 +92,14 @@ pub(crate) fn for_dev() -> Result<()> {
 
 /// Installs what the tests need and is missing.
 pub(crate) fn everything() -> Result<()> {
-    install(&[POSTGRES, RABBITMQ, REDIS, CHROMIUM, CHROMIUM_DRIVER])
+    install(&[
+        POSTGRES,
+        RABBITMQ,
+        REDIS,
+        CHROMIUM,
+        CHROMIUM_DRIVER,
+        FAKETIME,
+    ])
 }
 
 fn install(needs: &[Need]) -> Result<()> {

@@ -9,6 +9,7 @@ mod check;
 mod dev;
 mod directions;
 mod install;
+mod mutants;
 mod servers;
 mod sqlx;
 
@@ -22,6 +23,7 @@ usage: cargo xtask COMMAND
   dev [ARGUMENTS]   install what is missing, build in release, run `orderly dev ARGUMENTS`
   test [ARGUMENTS]  install what is missing, run `cargo test ARGUMENTS` on private servers
   bench [ARGUMENTS] install what is missing, build in release, measure (`bench --help` says what)
+  mutants [NAME…]   break a copy of the product on purpose, and see that it is found out
   check             everything that CI asks for: fmt, directions, clippy, SQL data, docs, tests
   sqlx [--check]    make the offline data of the SQL macros (.sqlx) anew, or say whether it is fresh
   directions        say whether the crates depend on each other as they should
@@ -53,6 +55,7 @@ fn run(arguments: &[String]) -> Result<ExitCode> {
         ("dev", rest) => dev::run(rest)?,
         ("bench", rest) => bench::run(rest)?,
         ("test", rest) => check::test(rest)?,
+        ("mutants", rest) => mutants::run(rest)?,
         ("check", []) => check::run()?,
         ("sqlx", []) => sqlx::write()?,
         ("sqlx", [flag]) if flag == "--check" => sqlx::check()?,

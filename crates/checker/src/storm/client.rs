@@ -165,6 +165,19 @@ impl Door {
         }
     }
 
+    /// One attempt, which waits for the outcome.
+    ///
+    /// # Errors
+    /// As [`Door::send`].
+    pub(super) async fn once(&self, wanted: &Wanted) -> Result<Answer> {
+        let asking = self.attempt(wanted, true, None);
+        let asked = self.token.run_until_cancelled(asking).await;
+        let (answer, _) = asked.context("stopped before the end")?;
+        self.tally(&answer);
+        refuse_nonsense(&answer, wanted)?;
+        Ok(answer)
+    }
+
     fn tally(&self, answer: &Answer) {
         let count = |counter: &AtomicUsize| counter.fetch_add(1, Ordering::Relaxed);
         count(&self.tally.requests);
@@ -217,7 +230,7 @@ impl Door {
 }
 
 impl Wanted {
-    fn sent(self, attempts: Vec<Attempt>) -> Sent {
+    pub(super) fn sent(self, attempts: Vec<Attempt>) -> Sent {
         Sent {
             key: self.key,
             mark: self.mark,

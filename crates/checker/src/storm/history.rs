@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
+use super::fault::Fault;
+
 mod action;
 mod line;
 
@@ -40,6 +42,7 @@ pub struct History {
     pub(super) orders: BTreeMap<Uuid, Account>,
     pub(super) shelves: Vec<Shelf>,
     pub(super) faults: Vec<FaultDone>,
+    pub(super) recoveries: Vec<Recovery>,
 }
 
 /// One thing that a client wanted, and every attempt at it.
@@ -174,12 +177,23 @@ pub(super) struct Shelf {
     pub(super) reserved: i64,
 }
 
-/// Something that was done to a worker, or that it did by itself.
+/// Something that was done to a process or a link, or that a process did by itself.
 #[derive(Clone, Debug)]
 pub(super) struct FaultDone {
     pub(super) at: Micros,
-    pub(super) what: &'static str,
-    pub(super) worker: usize,
+    pub(super) what: String,
+}
+
+/// A fault, and how long it was felt.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recovery {
+    /// None: a look at every shard when nothing is wrong.
+    pub(super) fault: Option<Fault>,
+    pub(super) began: Micros,
+    /// When nothing was done any more.
+    pub(super) ended: Micros,
+    /// When every shard had applied a command first sent after it began; none: it did not come to that.
+    pub(super) recovered: Option<Micros>,
 }
 
 impl Sent {

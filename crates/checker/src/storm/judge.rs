@@ -8,6 +8,7 @@ use uuid::Uuid;
 mod key;
 mod order;
 mod outcome;
+mod recovery;
 mod stock;
 mod stream;
 
@@ -33,6 +34,8 @@ pub enum Invariant {
     OneEffectPerKey,
     /// All subscribers saw the same, and it is what the API shows.
     SubscribersAgree,
+    /// Whatever was done, every shard went on by itself.
+    RecoversByItself,
 }
 
 /// What a run tolerates.
@@ -84,6 +87,7 @@ impl Invariant {
             Self::StockConserved => "stock-conserved",
             Self::OneEffectPerKey => "one-effect-per-key",
             Self::SubscribersAgree => "subscribers-agree",
+            Self::RecoversByItself => "recovers-by-itself",
         }
     }
 }
@@ -103,7 +107,7 @@ impl<'a> From<&'a Violation> for Only<'a> {
 #[must_use]
 pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
     let index = Index::new(history);
-    vec![
+    let mut verdicts = vec![
         outcome::accepted_has_one_outcome(&index, rules),
         order::real_time_order(&index),
         order::linearizable(&index),
@@ -112,7 +116,11 @@ pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
         stock::conserved(&index),
         key::one_effect_per_key(&index),
         stream::subscribers_agree(&index),
-    ]
+    ];
+    if !history.recoveries.is_empty() {
+        verdicts.push(recovery::recovers_by_itself(history));
+    }
+    verdicts
 }
 
 /// A history, and the ways through it.
@@ -189,6 +197,10 @@ impl Finding {
 
     fn product(&mut self, sku: &str, what: String) {
         self.add(None, None, Some(sku), what);
+    }
+
+    fn deployment(&mut self, what: String) {
+        self.add(None, None, None, what);
     }
 
     fn add(&mut self, order_id: Option<Uuid>, key: Option<&str>, sku: Option<&str>, what: String) {

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::{
     Options,
-    history::{Answer, History, Micros, Outcome, Sent},
+    fault::Fault,
+    history::{Answer, History, Micros, Outcome, Recovery, Sent},
     judge::{Verdict, Violation},
 };
 
@@ -38,8 +39,8 @@ pub struct Report {
     pub event_delay: Delay,
     /// Rejected commands by code.
     pub rejections: BTreeMap<String, usize>,
-    /// What was done to workers, by name.
-    pub faults: BTreeMap<&'static str, usize>,
+    /// What was done, and how long it was felt; first a look at every shard when nothing was wrong.
+    pub faults: Vec<FaultReport>,
     /// The invariants.
     pub verdicts: Vec<VerdictReport>,
     /// The lines of the violation with the shortest story.
@@ -47,6 +48,21 @@ pub struct Report {
     pub smallest: Option<Story>,
     /// Whether it was built without optimization: then it says less about a release.
     pub debug_build: bool,
+}
+
+/// One kind of fault.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct FaultReport {
+    /// Its name; `none` for the look when nothing was wrong.
+    pub fault: &'static str,
+    /// How often it was done.
+    pub times: usize,
+    /// Longest that something was wrong: until a process or server ran again, a link was mended, a lock let go.
+    pub lasted_ms: f64,
+    /// From its beginning until every shard had applied a command sent after that: half took no longer.
+    pub recovered_p50_ms: f64,
+    /// The longest.
+    pub recovered_max_ms: f64,
 }
 
 /// From the answer that a command was applied until a subscriber saw its event.
@@ -120,10 +136,6 @@ impl Report {
         history: &History,
         verdicts: Vec<Verdict>,
     ) -> Self {
-        let mut faults: BTreeMap<&'static str, usize> = BTreeMap::new();
-        for fault in &history.faults {
-            *faults.entry(fault.what).or_default() += 1;
-        }
         let mut rejections: BTreeMap<String, usize> = BTreeMap::new();
         for sent in &history.commands {
             if let Some(Outcome::Rejected { code, .. }) = &sent.outcome {
@@ -139,11 +151,37 @@ impl Report {
             counts: Counts::of(history),
             event_delay: Delay::of(history),
             rejections,
-            faults,
+            faults: FaultReport::of(history),
             smallest: smallest(history, &verdicts),
             verdicts: verdicts.into_iter().map(VerdictReport::from).collect(),
             debug_build: cfg!(debug_assertions),
         }
+    }
+}
+
+impl FaultReport {
+    fn of(history: &History) -> Vec<Self> {
+        let mut by_fault: BTreeMap<Option<Fault>, Vec<&Recovery>> = BTreeMap::new();
+        for it in &history.recoveries {
+            by_fault.entry(it.fault).or_default().push(it);
+        }
+        let reports = by_fault.into_iter().map(|(fault, times)| {
+            let sorted = |ends: fn(&Recovery) -> Option<Micros>| {
+                let took = times.iter().filter_map(|it| Some(ends(it)? - it.began));
+                let mut took: Vec<Micros> = took.collect();
+                took.sort_unstable();
+                took
+            };
+            let recovered = sorted(|it| it.recovered);
+            Self {
+                fault: fault.map_or("none", Fault::as_str),
+                times: times.len(),
+                lasted_ms: percentile_ms(&sorted(|it| Some(it.ended)), 100),
+                recovered_p50_ms: percentile_ms(&recovered, 50),
+                recovered_max_ms: percentile_ms(&recovered, 100),
+            }
+        });
+        reports.collect()
     }
 }
 

@@ -319,13 +319,7 @@ impl Client {
     fn wanted(&mut self, order: Uuid, action: Action) -> Wanted {
         self.wishes += 1;
         let mark = format!("c{}-{}", self.number, self.wishes);
-        Wanted {
-            key: format!("storm/{}/{mark}", self.field.run.simple()),
-            mark,
-            order,
-            action,
-            expected_version: None,
-        }
+        self.field.wanted(&mark, order, action)
     }
 
     fn manner(&mut self, wanted: &Wanted) -> Manner {

@@ -76,7 +76,7 @@ pub(crate) async fn run(args: RaceArgs, format: Format) -> anyhow::Result<Exit> 
         };
         Box::pin(until_signalled(racing, &token, signalled)).await
     } else {
-        let racing = async |place: Place, token: &CancellationToken| {
+        let racing = async |place: Place<'_>, token: &CancellationToken| {
             let target = Target {
                 ingress_url: place.url.clone(),
                 dashboard_url: place.url,

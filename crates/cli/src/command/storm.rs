@@ -1,6 +1,7 @@
-//! `orderly storm`: clients at their worst, workers that die, and a judge. The storm itself is crate checker's.
+//! `orderly storm`: clients at their worst, processes, servers and links that fail, and a judge. The storm itself is crate
+//! checker's.
 //!
-//! Owns where it takes place, and who may be killed: only what this command started for itself.
+//! Owns where it takes place, and what may be hurt: only what this command started for itself.
 
 use std::{
     fs::File,
@@ -9,14 +10,18 @@ use std::{
     time::Duration,
 };
 
+mod deployment;
+
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use orderly_checker::storm::{
-    self, Fault, History, Options, Report, Rules, Scenario, Target, WorkerProgram,
+    self, Deployment, Fault, History, Options, Report, Rules, Scenario, Target, clock_library,
 };
 use orderly_payments::SandboxOptions;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
+
+use deployment::PrivateDeployment;
 
 use super::checking::{PlaceFlags, duration, end_of};
 use crate::{
@@ -27,7 +32,7 @@ use crate::{
     output::{self, Format},
 };
 
-/// Let many clients loose on few orders, kill workers, and judge what came of it
+/// Let many clients loose on few orders, break things, and judge what came of it
 ///
 /// Clients retry with the same key, hang up before the answer, and send at once what excludes each other; two subscribers
 /// watch the events, one of which keeps coming back. Then every request, answer and event is compared with what Orderly
@@ -36,12 +41,16 @@ use crate::{
 /// Takes place on the Orderly that the settings name, if they name one, and else on servers of its own, which are removed at
 /// the end. What is placed in an Orderly stays in it.
 ///
+/// With --faults, workers, ingress, servers and the links between them fail one after the other, each kind in turn and then at
+/// random; the report says how long each was felt: until every shard had applied a command first sent when it began.
+///
 /// Exits with 1 if an invariant does not hold, and then shows the shortest history that says so.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   orderly storm                       beside `orderly dev`, or on servers of its own
   orderly storm --private --faults kill-worker,stop-worker,end-worker
+  orderly storm --private --faults all --duration 3m
   orderly storm --scenario oversell --duration 1m --history storm.jsonl
   orderly storm --private --seed 7 -o json")]
 pub(crate) struct StormArgs {
@@ -54,12 +63,12 @@ pub(crate) struct StormArgs {
     /// Clients at once
     #[arg(long, value_name = "N", default_value_t = 16, value_parser = clap::value_parser!(u16).range(8..=256))]
     clients: u16,
-    /// Fixes what each client wants and when workers die [default: another each time]
+    /// Fixes what each client wants and what fails when [default: another each time]
     #[arg(long, value_name = "N")]
     seed: Option<u32>,
-    /// What is done to workers meanwhile; only with --private
+    /// What fails meanwhile; only with --private
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = faults())]
-    faults: Vec<Fault>,
+    faults: Vec<Faults>,
     /// Write every request, answer and event to this file, a line of JSON each
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
@@ -78,8 +87,48 @@ const SANDBOX: SandboxOptions = SandboxOptions {
     authorize_first: true,
 };
 
-/// As of a private Orderly: what is wrong shows in the verdict, and a slow moment is no news.
-const WORKER_LOG: &str = "error,lapin=off,sqlx=off";
+/// One fault, or all that can be done on this machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Faults {
+    One(Fault),
+    All,
+}
+
+const ALL_FAULTS: &str = "all";
+
+impl Faults {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::One(fault) => fault.as_str(),
+            Self::All => ALL_FAULTS,
+        }
+    }
+}
+
+/// What was named, each once.
+fn named_faults(named: &[Faults]) -> anyhow::Result<Vec<Fault>> {
+    let can = |fault: Fault| fault != Fault::SkewClock || clock_library().is_some();
+    let mut faults = Vec::new();
+    for it in named {
+        let meant = match it {
+            Faults::One(fault) if can(*fault) => vec![*fault],
+            Faults::One(_) => return Err(UsageError(NO_CLOCK.to_owned()).into()),
+            Faults::All => Fault::ALL.into_iter().filter(|it| can(*it)).collect(),
+        };
+        faults.extend(meant);
+    }
+    let mut seen = Vec::new();
+    faults.retain(|it| {
+        !seen.contains(it) && {
+            seen.push(*it);
+            true
+        }
+    });
+    Ok(faults)
+}
+
+const NO_CLOCK: &str =
+    "skew-clock needs libfaketime, which is not installed (Debian: package libfaketime)";
 
 pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
     if !args.faults.is_empty() && !args.place.private {
@@ -93,7 +142,7 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
             .seed
             .unwrap_or_else(|| Uuid::new_v4().as_fields().0)
             .into(),
-        faults: args.faults.clone(),
+        faults: named_faults(&args.faults)?,
         rules: Rules {
             parked_is_allowed: args.allow_parked,
         },
@@ -113,10 +162,10 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
     }
 }
 
-const NOT_OURS: &str = "--faults stops worker processes, and this command stops only those that it started itself: \
+const NOT_OURS: &str = "--faults breaks processes and servers, and this command breaks only those that it started itself: \
                         add --private";
 
-async fn storm(target: Option<Target>, options: &Options) -> anyhow::Result<(Report, History)> {
+async fn storm(target: Option<Target<'_>>, options: &Options) -> anyhow::Result<(Report, History)> {
     let say = |text: &str| eprintln!("{text}");
     if let Some(target) = target {
         eprintln!("storming the Orderly at {}", target.ingress_url);
@@ -128,41 +177,29 @@ async fn storm(target: Option<Target>, options: &Options) -> anyhow::Result<(Rep
         };
         return Box::pin(until_signalled(storming, &token, signalled)).await;
     }
-    let brings_workers = !options.faults.is_empty();
+    let is_hurt = !options.faults.is_empty();
     let private = Private {
-        worker: if brings_workers {
+        worker: if is_hurt {
             Worker::Brought
         } else {
             Worker::Inside
         },
         sandbox: SANDBOX,
     };
-    let storming = async |place: Place, token: &CancellationToken| {
-        let worker = brings_workers.then(|| worker(&place)).transpose()?;
+    let storming = async |place: Place<'_>, token: &CancellationToken| {
+        let deployment = is_hurt
+            .then(|| PrivateDeployment::new(&place))
+            .transpose()?;
+        let ingress_url = deployment.as_ref().map(PrivateDeployment::ingress_url);
         let target = Target {
-            ingress_url: place.url.clone(),
+            ingress_url: ingress_url.unwrap_or_else(|| place.url.clone()),
             dashboard_url: place.url,
             api_key: place.key,
-            worker,
+            deployment: deployment.as_ref().map(|it| it as &dyn Deployment),
         };
         storm::run(&target, options, token, &say).await
     };
     Box::pin(with_private(private, storming)).await
-}
-
-/// This program as a worker. What it needs stands in its environment, which others cannot read; a command line they can.
-fn worker(place: &Place) -> anyhow::Result<WorkerProgram> {
-    let set = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-    Ok(WorkerProgram {
-        program: std::env::current_exe().context("find this program")?,
-        arguments: ["worker", "--http-addr", "127.0.0.1:0", "--log", WORKER_LOG]
-            .map(str::to_owned)
-            .into(),
-        environment: vec![
-            set("ORDERLY_DATABASE_URL", &place.database_url),
-            set("ORDERLY_AMQP_URL", &place.amqp_url),
-        ],
-    })
 }
 
 fn create(path: &Path) -> anyhow::Result<File> {
@@ -210,7 +247,7 @@ fn again(seed: u64, args: &StormArgs) -> String {
 }
 
 /// The Orderly that the settings name, if they name any part of one.
-fn named(args: &StormArgs) -> anyhow::Result<Option<Target>> {
+fn named(args: &StormArgs) -> anyhow::Result<Option<Target<'static>>> {
     if !args.place.names_one() {
         return Ok(None);
     }
@@ -221,7 +258,7 @@ fn named(args: &StormArgs) -> anyhow::Result<Option<Target>> {
         ingress_url: place.ingress_url,
         dashboard_url: place.dashboard_url,
         api_key: place.api_key,
-        worker: None,
+        deployment: None,
     }))
 }
 
@@ -232,9 +269,14 @@ fn scenarios() -> impl TypedValueParser<Value = Scenario> {
         .map(|name| one_of(Scenario::ALL, &name, Scenario::as_str))
 }
 
-fn faults() -> impl TypedValueParser<Value = Fault> {
-    PossibleValuesParser::new(Fault::ALL.map(Fault::as_str))
-        .map(|name| one_of(Fault::ALL, &name, Fault::as_str))
+fn faults() -> impl TypedValueParser<Value = Faults> {
+    let names = Fault::ALL.map(Fault::as_str);
+    PossibleValuesParser::new(names.into_iter().chain([ALL_FAULTS])).map(|name| {
+        if name == ALL_FAULTS {
+            return Faults::All;
+        }
+        Faults::One(one_of(Fault::ALL, &name, Fault::as_str))
+    })
 }
 
 fn one_of<T: Copy, const N: usize>(all: [T; N], name: &str, of: fn(T) -> &'static str) -> T {

@@ -21,11 +21,12 @@ use crate::{
 };
 
 /// Where the work finds it.
-pub(crate) struct Place {
+pub(crate) struct Place<'a> {
     pub(crate) url: String,
     pub(crate) key: String,
     pub(crate) database_url: String,
     pub(crate) amqp_url: String,
+    pub(crate) servers: &'a Servers,
 }
 
 /// What it is made of.
@@ -52,7 +53,7 @@ const LOG: &str = "error,lapin=off,sqlx=off";
 /// is then awaited. A second one ends the waiting.
 pub(crate) async fn with_private<T>(
     private: Private,
-    work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
+    work: impl AsyncFnOnce(Place<'_>, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let mut process = Process::start(Logging {
         filter: telemetry::log_filter(LOG).expect("a default is a filter"),
@@ -85,7 +86,7 @@ async fn serve<T>(
     servers: &Servers,
     listener: TcpListener,
     (worker, sandbox): (Worker, SandboxOptions),
-    work: impl AsyncFnOnce(Place, &CancellationToken) -> anyhow::Result<T>,
+    work: impl AsyncFnOnce(Place<'_>, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let url = format!("http://{}", listener.local_addr()?);
     let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url());
@@ -110,6 +111,7 @@ async fn serve<T>(
             key,
             database_url,
             amqp_url,
+            servers,
         };
         let token = CancellationToken::new();
         let work = work(place, &token);

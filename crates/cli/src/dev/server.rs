@@ -6,7 +6,7 @@ use anyhow::Context;
 use orderly_devenv::{DevEnv, DevEnvOptions};
 
 /// Servers that are up.
-pub(super) enum Servers {
+pub(crate) enum Servers {
     /// Ended with this process.
     Private(Box<DevEnv>),
     /// Somebody else's.
@@ -49,6 +49,14 @@ impl Servers {
         match self {
             Self::Private(servers) => servers.amqp_url(),
             Self::Given { amqp_url, .. } => amqp_url.clone(),
+        }
+    }
+
+    /// The private ones.
+    pub(crate) fn private(&self) -> Option<&DevEnv> {
+        match self {
+            Self::Private(servers) => Some(servers),
+            Self::Given { .. } => None,
         }
     }
 

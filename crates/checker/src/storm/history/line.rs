@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{Answer, Event, History, Micros, Outcome};
+use super::{Answer, Event, Fault, History, Micros, Outcome};
 
 /// One line. Times are microseconds since the storm began; what was read after it has none.
 #[derive(Serialize)]
@@ -36,7 +36,12 @@ enum Line<'a> {
     Fault {
         at_us: Micros,
         what: &'a str,
-        worker: usize,
+    },
+    Recovery {
+        at_us: Micros,
+        fault: &'a str,
+        ended_at_us: Micros,
+        recovered_at_us: Option<Micros>,
     },
     Outcome {
         key: &'a str,
@@ -140,11 +145,20 @@ impl History {
         let faults: Vec<_> = faults
             .map(|fault| Line::Fault {
                 at_us: fault.at,
-                what: fault.what,
-                worker: fault.worker,
+                what: &fault.what,
+            })
+            .collect();
+        let recoveries = self.recoveries.iter().filter(|it| within(it.began));
+        let recoveries: Vec<_> = recoveries
+            .map(|it| Line::Recovery {
+                at_us: it.began,
+                fault: it.fault.map_or("none", Fault::as_str),
+                ended_at_us: it.ended,
+                recovered_at_us: it.recovered,
             })
             .collect();
         timed.extend(faults);
+        timed.extend(recoveries);
         timed.sort_by_key(Line::at);
         let lines = timed.iter().chain(&read_after);
         lines
@@ -206,7 +220,8 @@ impl Line<'_> {
             Self::Request { at_us, .. }
             | Self::Answer { at_us, .. }
             | Self::Event { at_us, .. }
-            | Self::Fault { at_us, .. } => *at_us,
+            | Self::Fault { at_us, .. }
+            | Self::Recovery { at_us, .. } => *at_us,
             Self::Outcome { .. }
             | Self::Recorded { .. }
             | Self::Order { .. }

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Counts, Report, Story, VerdictReport};
+use super::{Counts, FaultReport, Report, Story, VerdictReport};
 
 /// Violations shown of each invariant; JSON has more.
 const SHOWN_VIOLATIONS: usize = 3;
@@ -34,10 +34,12 @@ impl Report {
             .rejections
             .iter()
             .map(|(code, count)| (code.as_str(), *count));
-        let faults = self.faults.iter().map(|(what, count)| (*what, *count));
         screen.listed("rejections", rejections);
-        screen.listed("workers", faults);
         screen.line("");
+        if !self.faults.is_empty() {
+            screen.faults(&self.faults);
+            screen.line("");
+        }
         screen.line(&row("invariant", "checked", "violated"));
         for verdict in &self.verdicts {
             let (checked, violated) = (verdict.checked.to_string(), verdict.violated.to_string());
@@ -114,6 +116,23 @@ trait Page {
         for some in counts.chunks(2) {
             self.line(&format!("{head:<12}{:>10}  {}", "", some.join(", ")));
             head = "";
+        }
+    }
+
+    /// How long each was felt, in seconds.
+    fn faults(&mut self, faults: &[FaultReport]) {
+        self.line("fault                  times   lasted   all shards go on after, s");
+        self.line("                               at most        half    the longest");
+        for it in faults {
+            let seconds = |ms: f64| ms / 1_000.0;
+            self.line(&format!(
+                "{:<21}{:>7}{:>9.2}{:>12.2}{:>15.2}",
+                it.fault,
+                it.times,
+                seconds(it.lasted_ms),
+                seconds(it.recovered_p50_ms),
+                seconds(it.recovered_max_ms),
+            ));
         }
     }
 

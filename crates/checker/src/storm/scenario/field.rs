@@ -8,7 +8,13 @@ use std::{
 use uuid::Uuid;
 
 use super::Scenario;
-use crate::dice::Dice;
+use crate::{
+    dice::Dice,
+    storm::{
+        client::Wanted,
+        history::{Action, Line},
+    },
+};
 
 /// Orders that are written on at a time: few, so that clients meet.
 const RECENT_ORDERS: usize = 12;
@@ -21,9 +27,11 @@ const PLENTY: i64 = 1_000_000;
 pub(in crate::storm) struct Field {
     pub(super) scenario: Scenario,
     /// Keeps the keys and products of this storm from those of every other.
-    pub(super) run: Uuid,
+    run: Uuid,
     /// With how many pieces each begins.
-    pub(in crate::storm) products: Vec<(String, i64)>,
+    pub(super) products: Vec<(String, i64)>,
+    /// What nobody else wants.
+    probe: (String, i64),
     recent: Mutex<VecDeque<Uuid>>,
 }
 
@@ -37,12 +45,40 @@ impl Field {
             Scenario::Mixed if sku == 0 => scarce,
             _ => PLENTY,
         };
-        let products = (0..SKUS).map(|sku| (format!("STORM-{}-{sku}", run.simple()), pieces(sku)));
+        let sku = |name: &str| format!("STORM-{}-{name}", run.simple());
+        let products = (0..SKUS).map(|number| (sku(&number.to_string()), pieces(number)));
         Self {
             scenario,
             run,
             products: products.collect(),
+            probe: (sku("probe"), PLENTY),
             recent: Mutex::default(),
+        }
+    }
+
+    /// All that is on the shelves.
+    pub(in crate::storm) fn stocked(&self) -> Vec<(String, i64)> {
+        let probe = std::iter::once(&self.probe);
+        self.products.iter().chain(probe).cloned().collect()
+    }
+
+    /// What a probe's order is of.
+    pub(in crate::storm) fn probe_line(&self) -> Line {
+        Line {
+            sku: self.probe.0.clone(),
+            quantity: 1,
+            unit_price_minor: 100,
+        }
+    }
+
+    /// Something to send, under a key of its own.
+    pub(in crate::storm) fn wanted(&self, mark: &str, order: Uuid, action: Action) -> Wanted {
+        Wanted {
+            key: format!("storm/{}/{mark}", self.run.simple()),
+            mark: mark.to_owned(),
+            order,
+            action,
+            expected_version: None,
         }
     }
 

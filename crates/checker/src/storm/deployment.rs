@@ -1,0 +1,56 @@
+//! What a storm may hurt. Whoever started it says how its processes are started and its servers killed; the storm knows when.
+
+use anyhow::Result;
+use futures_util::future::BoxFuture;
+use tokio::process::Command;
+
+/// A process that the storm starts for itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Takes commands.
+    Ingress,
+    /// Applies them.
+    Worker,
+}
+
+/// A server that Orderly rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    /// `PostgreSQL`.
+    Database,
+    /// `RabbitMQ`.
+    Broker,
+}
+
+/// Ports on the loopback address by which a process reaches the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ways {
+    /// Of `PostgreSQL`.
+    pub database: u16,
+    /// Of `RabbitMQ`.
+    pub broker: u16,
+}
+
+/// An Orderly that was started to be hurt.
+pub trait Deployment: Sync {
+    /// A process that is not running, and that reaches the servers by these ways. Only one of a name runs at a time.
+    ///
+    /// # Errors
+    /// When it cannot be started from here.
+    fn process(&self, name: &str, role: Role, ways: Ways) -> Result<Command>;
+
+    /// Where the servers themselves listen.
+    fn ways(&self) -> Ways;
+
+    /// The database, for locks and faults of its own.
+    fn database_url(&self) -> &str;
+
+    /// Ends a server as a crash of its machine would.
+    fn kill(&self, server: Server) -> BoxFuture<'_, ()>;
+
+    /// Starts it again, on its port and its data; returns when it serves.
+    fn start(&self, server: Server) -> BoxFuture<'_, Result<()>>;
+
+    /// Raises the broker's alarm for a full disk, or ends it.
+    fn alarm(&self, raised: bool) -> BoxFuture<'_, Result<()>>;
+}
