@@ -7,10 +7,11 @@ use uuid::Uuid;
 /// A dropped connection comes back at once; only what stays away is asked less often.
 const FIRST: Duration = Duration::from_millis(200);
 
-/// A restarted broker or database is found within seconds, and an absent one is not hammered.
-const LONGEST: Duration = Duration::from_secs(5);
+/// A restarted broker or database is found within 1.5 s, so that commands flow within 3 s of its start; an attempt a second
+/// and process does not weigh on an absent one.
+const LONGEST: Duration = Duration::from_secs(1);
 
-/// Doubling pauses, by default from 200 ms to 5 s, each with a jitter of half its length in both directions.
+/// Doubling pauses, by default from 200 ms to 1 s, each with a jitter of half its length in both directions.
 #[derive(Clone, Debug)]
 pub struct Backoff {
     pause: Duration,
@@ -57,7 +58,7 @@ mod tests {
     #[test]
     fn pauses_double_up_to_the_longest_and_begin_anew() {
         let mut backoff = Backoff::default();
-        for expected_ms in [200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+        for expected_ms in [200, 400, 800, 1_000, 1_000] {
             let pause = backoff.next_pause();
             let expected = Duration::from_millis(expected_ms);
             assert!(

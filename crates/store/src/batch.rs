@@ -23,7 +23,6 @@ pub use row::{
 pub(crate) use session::BatchSessions;
 
 use crate::cell::Row as Cell;
-use crate::store::bounded;
 use crate::{Fence, Store, StoreError};
 use orderly_protocol::Timestamp;
 use session::BatchSession;
@@ -66,7 +65,7 @@ impl Store {
             literal(&fence.owner),
             fence.epoch,
         )));
-        let begun = bounded(statements.fetch_all(&mut *session)).await;
+        let begun = sessions.bounded(statements.fetch_all(&mut *session)).await;
         let held = begun.inspect_err(|_| sessions.forget())?;
         let Some(held) = held.first() else {
             return Ok(None);
@@ -91,7 +90,8 @@ impl BatchTransaction {
     /// # Errors
     /// Any fault of the database.
     pub async fn commit(mut self) -> Result<(), StoreError> {
-        bounded(sqlx::raw_sql("commit").execute(&mut *self.session)).await?;
+        let commit = sqlx::raw_sql("commit").execute(&mut *self.session);
+        self.sessions.bounded(commit).await?;
         self.sessions.keep(self.session);
         Ok(())
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sqlx::Connection;
 use sqlx::postgres::{PgConnectOptions, PgPool, PgPoolOptions};
 use tokio::time::timeout;
 
@@ -14,6 +15,13 @@ pub(crate) const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// No statement of a role runs for long; one that does is stuck, and its locks must go.
 const STATEMENT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A batch takes milliseconds, and its locks have a limit of their own.
+const WORKER_STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
+
+/// A connection of the pool that does not answer a ping within this is not used: the way to the database may have fallen silent,
+/// and each of those that were open then would cost whoever asks for one all his patience.
+const PING_LIMIT: Duration = Duration::from_secs(1);
 
 /// Longer than a connection and one statement may take together, so that the server's own limits, which say more, fire
 /// first. This one is for a server that does not answer at all: the driver itself would wait for ever.
@@ -127,17 +135,25 @@ fn pool_options(options: &StoreOptions) -> PgPoolOptions {
     PgPoolOptions::new()
         .max_connections(options.max_connections)
         .acquire_timeout(ACQUIRE_TIMEOUT)
+        // The pool's own test of a connection has no limit.
+        .test_before_acquire(false)
+        .before_acquire(|connection, _| {
+            Box::pin(async move {
+                let ping = timeout(PING_LIMIT, connection.ping()).await;
+                Ok(ping.is_ok_and(|answer| answer.is_ok()))
+            })
+        })
 }
 
 fn session_options(connect: PgConnectOptions, options: &StoreOptions) -> PgConnectOptions {
-    let idle_in_transaction = match options.profile {
-        SessionProfile::General => IDLE_IN_TRANSACTION_TIMEOUT,
-        SessionProfile::Worker => WORKER_IDLE_IN_TRANSACTION_TIMEOUT,
+    let (statement, idle_in_transaction) = match options.profile {
+        SessionProfile::General => (STATEMENT_TIMEOUT, IDLE_IN_TRANSACTION_TIMEOUT),
+        SessionProfile::Worker => (WORKER_STATEMENT_TIMEOUT, WORKER_IDLE_IN_TRANSACTION_TIMEOUT),
     };
     let connect = connect
         .application_name(&options.application_name)
         .options([
-            ("statement_timeout", millis(STATEMENT_TIMEOUT)),
+            ("statement_timeout", millis(statement)),
             ("lock_timeout", millis(LOCK_TIMEOUT)),
             (
                 "idle_in_transaction_session_timeout",

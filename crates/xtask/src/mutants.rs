@@ -24,7 +24,7 @@ use list::{ALL, Catcher, Mutant};
 const VARIABLE: &str = "MUTANT";
 
 /// Storms at once: they wait more than they work.
-const AT_ONCE: usize = 2;
+const AT_ONCE: usize = 3;
 
 /// A crash at the one moment that matters takes some luck.
 const TRIES: u32 = 4;

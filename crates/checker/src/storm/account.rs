@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeMap,
+    sync::Mutex,
     time::{Duration, Instant},
 };
 
@@ -33,6 +34,31 @@ const SETTLED_LIMIT: Duration = Duration::from_secs(15);
 const SILENCE_LIMIT: Duration = Duration::from_secs(15);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 
+/// With commands that are not decided: until none is for long, or all of them take too long.
+struct Patience {
+    ends: Instant,
+    renewed: Mutex<Instant>,
+}
+
+impl Patience {
+    fn new() -> Self {
+        let now = Instant::now();
+        Self {
+            ends: now + DECIDED_LIMIT,
+            renewed: Mutex::new(now),
+        }
+    }
+
+    fn renew(&self) {
+        *self.renewed.lock().expect("nothing under it can panic") = Instant::now();
+    }
+
+    fn is_over(&self) -> bool {
+        let renewed = *self.renewed.lock().expect("nothing under it can panic");
+        Instant::now() > self.ends || renewed.elapsed() > SILENCE_LIMIT
+    }
+}
+
 /// A page of `GET /v1/orders/{id}/events`.
 #[derive(Deserialize)]
 struct Page {
@@ -55,10 +81,10 @@ pub(super) async fn outcomes(
     commands: Vec<Sent>,
     mut dice: Dice,
 ) -> Result<Vec<Sent>> {
-    let decided_by = Instant::now() + DECIDED_LIMIT;
+    let patience = &Patience::new();
     let commands: Vec<_> = commands.into_iter().map(|it| (it, dice.fork())).collect();
     let asking = stream::iter(commands)
-        .map(|(sent, dice)| async move { outcome(door, api, sent, dice, decided_by).await });
+        .map(|(sent, dice)| async move { outcome(door, api, sent, dice, patience).await });
     asking.buffered(AT_ONCE).try_collect().await
 }
 
@@ -67,7 +93,7 @@ async fn outcome(
     api: &Api,
     mut sent: Sent,
     dice: Dice,
-    decided_by: Instant,
+    patience: &Patience,
 ) -> Result<Sent> {
     let location = |sent: &Sent| {
         let mut answers = sent.attempts.iter().rev();
@@ -82,9 +108,12 @@ async fn outcome(
     };
     loop {
         let outcome = read_outcome(&api.outcome(&location).await?, &location)?;
-        let waits = outcome == Outcome::Queued && Instant::now() < decided_by;
+        let is_decided = outcome != Outcome::Queued;
         sent.outcome = Some(outcome);
-        if !waits {
+        if is_decided {
+            patience.renew();
+        }
+        if is_decided || patience.is_over() {
             return Ok(sent);
         }
         tokio::time::sleep(LOOK_EVERY).await;

@@ -250,13 +250,15 @@ impl Client {
         Ok(())
     }
 
-    /// Another thing under the key of `wanted`.
+    /// Another thing under the key of `wanted`, half of the time on another order, and so mostly on another shard.
     fn reuse(&mut self, wanted: &Wanted) -> Wanted {
         let action = self.annotate();
+        let other = self.field.pick(&mut self.dice);
+        let order = other.filter(|_| self.dice.chance(50));
         Wanted {
             key: wanted.key.clone(),
             mark: format!("{}-other", wanted.mark),
-            order: wanted.order,
+            order: order.unwrap_or(wanted.order),
             action,
             expected_version: None,
         }

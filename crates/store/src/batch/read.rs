@@ -9,7 +9,6 @@ use crate::StoreError;
 use crate::cell::Row;
 use crate::event::EventCells;
 use crate::holder::ending_stopped_holders;
-use crate::store::bounded;
 
 /// A command id that is taken.
 #[derive(Clone, Debug)]
@@ -59,9 +58,11 @@ impl BatchTransaction {
         let commands: Vec<Uuid> = commands.iter().map(|id| id.0).collect();
         let orders: Vec<Uuid> = orders.iter().map(|id| id.0).collect();
         // A command's row has its fingerprint; an order's has none.
-        let rows = bounded(
-            sqlx::query!(
-                r#"select command_id as "id!", fingerprint, outcome, version,
+        let rows = self
+            .sessions
+            .bounded(
+                sqlx::query!(
+                    r#"select command_id as "id!", fingerprint, outcome, version,
                       rejection ->> 'code' as code, null as state, null::bigint as lane_tail
                from commands where command_id = any($1)
                union all
@@ -76,12 +77,12 @@ impl BatchTransaction {
                from unnest($2::uuid[]) as wanted (order_id)
                left join orders on orders.order_id = wanted.order_id
                left join lanes on lanes.order_id = wanted.order_id"#,
-                &commands,
-                &orders,
+                    &commands,
+                    &orders,
+                )
+                .fetch_all(&mut *self.session),
             )
-            .fetch_all(&mut *self.session),
-        )
-        .await?;
+            .await?;
         let mut found = Found::default();
         for cells in rows {
             if let Some(fingerprint) = cells.fingerprint {
@@ -127,7 +128,7 @@ impl BatchTransaction {
             return Ok(Vec::new());
         }
         let ids: Vec<Uuid> = deliveries.iter().map(|id| id.0).collect();
-        let events = bounded(
+        let events = self.sessions.bounded(
             sqlx::query_as!(
                 EventCells,
                 r#"select order_id, version, command_id, type as event_type, data::text as "data!",
@@ -155,7 +156,7 @@ impl BatchTransaction {
             return Ok(levels);
         }
         let names: Vec<String> = skus.iter().map(|sku| sku.as_str().to_owned()).collect();
-        let locking = bounded(
+        let locking = self.sessions.bounded(
             sqlx::query!(
                 "select sku, on_hand, reserved from stock
              where sku = any($1)

@@ -18,6 +18,10 @@ use crate::store::{ACQUIRE_TIMEOUT, CALL_TIMEOUT, bounded};
 /// after five minutes, and a batch would find out by its timeout.
 const LONGEST_IDLE: Duration = Duration::from_mins(4);
 
+/// Longer than a worker's statement may take, so that the server's own limit, which says more, fires first; and a worker
+/// whose way to the database fell silent is at work again well within 15 s.
+const BATCH_CALL_TIMEOUT: Duration = Duration::from_secs(8);
+
 /// The sessions of one store.
 #[derive(Debug)]
 pub(crate) struct BatchSessions {
@@ -61,6 +65,21 @@ impl BatchSessions {
             }
         };
         Ok(BatchSession { connection, permit })
+    }
+
+    /// Bounds one call of a session. After one without an answer, those that are kept are not trusted either.
+    pub(crate) async fn bounded<T>(
+        &self,
+        call: impl Future<Output = Result<T, sqlx::Error>>,
+    ) -> Result<T, StoreError> {
+        let answer = timeout(BATCH_CALL_TIMEOUT, call).await;
+        let answer = answer.map_err(|_| {
+            self.forget();
+            StoreError::TimedOut {
+                after: BATCH_CALL_TIMEOUT,
+            }
+        })?;
+        Ok(answer?)
     }
 
     /// Keeps a session whose transaction was committed.

@@ -7,7 +7,6 @@ use super::BatchTransaction;
 use super::row::{Conflict, DeadLetter, Parked, Writes};
 use crate::StoreError;
 use crate::cell::from_version;
-use crate::store::bounded;
 
 impl BatchTransaction {
     /// Writes everything. An error ends the transaction.
@@ -53,7 +52,7 @@ impl BatchTransaction {
             .map(|o| o.rejection.as_ref().map(serde_json::to_string).transpose())
             .collect::<Result<Vec<_>, _>>()
             .expect("texts serialize");
-        let written = bounded(
+        let written = self.sessions.bounded(
             sqlx::query!(
                 r#"with outcomes as (
                  insert into commands (command_id, order_id, producer, type, fingerprint, outcome,
@@ -181,8 +180,9 @@ impl BatchTransaction {
         if conflicts.is_empty() {
             return Ok(());
         }
-        bounded(
-            sqlx::query!(
+        self.sessions
+            .bounded(
+                sqlx::query!(
                 "insert into command_conflicts (command_id, fingerprint, order_id, producer, type,
                                             accepted_at, seen_at)
              select command_id, fingerprint, order_id, producer, type, accepted_at, $7
@@ -199,9 +199,9 @@ impl BatchTransaction {
                 &column(conflicts, |c| c.accepted_at),
                 self.at,
             )
-            .execute(&mut *self.session),
-        )
-        .await?;
+                .execute(&mut *self.session),
+            )
+            .await?;
         Ok(())
     }
 
@@ -213,22 +213,26 @@ impl BatchTransaction {
             .iter()
             .filter_map(|p| p.reason.as_ref().map(|reason| (p.order_id, reason)))
             .collect();
-        let lanes = bounded(
-            sqlx::query!(
-                "insert into lanes (order_id, reason, detail, parked_at)
+        let lanes = self
+            .sessions
+            .bounded(
+                sqlx::query!(
+                    "insert into lanes (order_id, reason, detail, parked_at)
              select order_id, reason, detail, $4
              from unnest($1::uuid[], $2::text[], $3::text[]) as t (order_id, reason, detail)",
-                &column(&begun, |(order_id, _)| order_id.0),
-                &column(&begun, |(_, reason)| reason.code.to_owned()),
-                &column(&begun, |(_, reason)| storable(&reason.detail)),
-                self.at,
+                    &column(&begun, |(order_id, _)| order_id.0),
+                    &column(&begun, |(_, reason)| reason.code.to_owned()),
+                    &column(&begun, |(_, reason)| storable(&reason.detail)),
+                    self.at,
+                )
+                .execute(&mut *self.session),
             )
-            .execute(&mut *self.session),
-        )
-        .await?;
+            .await?;
         StoreError::expect_rows("lanes", begun.len(), lanes.rows_affected())?;
-        let entries = bounded(
-            sqlx::query!(
+        let entries = self
+            .sessions
+            .bounded(
+                sqlx::query!(
             "insert into lane_entries (order_id, position, command_id, producer, type, fingerprint,
                                        envelope, accepted_at, parked_at)
              select order_id, position, command_id, producer, type, fingerprint,
@@ -248,9 +252,9 @@ impl BatchTransaction {
             &column(parked, |p| p.accepted_at),
             self.at,
         )
-            .execute(&mut *self.session),
-        )
-        .await?;
+                .execute(&mut *self.session),
+            )
+            .await?;
         StoreError::expect_rows("lane_entries", parked.len(), entries.rows_affected())
     }
 
@@ -259,9 +263,10 @@ impl BatchTransaction {
         if letters.is_empty() {
             return Ok(());
         }
-        bounded(
-            sqlx::query!(
-                "insert into dead_letters (body_hash, body, headers, reason, detail,
+        self.sessions
+            .bounded(
+                sqlx::query!(
+                    "insert into dead_letters (body_hash, body, headers, reason, detail,
                                        generation, shard, received_at)
              select body_hash, body, headers::jsonb, reason, detail, generation, shard, $8
              from unnest($1::bytea[], $2::bytea[], $3::text[], $4::text[], $5::text[],
@@ -269,18 +274,18 @@ impl BatchTransaction {
                   as t (body_hash, body, headers, reason, detail, generation, shard)
              order by body_hash
              on conflict on constraint dead_letters_once do nothing",
-                &column(letters, |l| l.body_hash.to_vec()),
-                &column(letters, |l| l.body.clone()),
-                &column(letters, |l| l.headers.replace(r"\u0000", r"\ufffd")),
-                &column(letters, |l| l.reason.to_owned()),
-                &column(letters, |l| storable(&l.detail)),
-                &column(letters, |l| l.shard.generation),
-                &column(letters, |l| l.shard.shard),
-                self.at,
+                    &column(letters, |l| l.body_hash.to_vec()),
+                    &column(letters, |l| l.body.clone()),
+                    &column(letters, |l| l.headers.replace(r"\u0000", r"\ufffd")),
+                    &column(letters, |l| l.reason.to_owned()),
+                    &column(letters, |l| storable(&l.detail)),
+                    &column(letters, |l| l.shard.generation),
+                    &column(letters, |l| l.shard.shard),
+                    self.at,
+                )
+                .execute(&mut *self.session),
             )
-            .execute(&mut *self.session),
-        )
-        .await?;
+            .await?;
         Ok(())
     }
 }

@@ -10,6 +10,7 @@ mod read;
 mod relay;
 mod schema;
 mod shard;
+mod silence;
 mod stock;
 mod verify;
 mod worker;

@@ -42,6 +42,13 @@ impl Edit {
 /// What every copy needs.
 const HARNESS: &[Edit] = &[
     Edit {
+        // Cargo tells packages in one folder of builds apart by name and version, not by where their sources lie: with the same
+        // version the true program would be linked with what was broken here.
+        file: "Cargo.toml",
+        from: "[workspace.package]\nversion = \"0.1.0\"",
+        to: "[workspace.package]\nversion = \"0.1.0-mutant\"",
+    },
+    Edit {
         file: "crates/cli/Cargo.toml",
         from: "[[bin]]\nname = \"orderly\"",
         to: "[[bin]]\nname = \"orderly-mutant\"",
