@@ -21,7 +21,7 @@ const WORKER_STATEMENT_TIMEOUT: Duration = Duration::from_secs(6);
 
 /// A connection of the pool that does not answer a ping within this is not used: the way to the database may have fallen silent,
 /// and each of those that were open then would cost whoever asks for one all his patience.
-const PING_LIMIT: Duration = Duration::from_secs(1);
+const PING_LIMIT: Duration = Duration::from_millis(500);
 
 /// Longer than a connection and one statement may take together, so that the server's own limits, which say more, fire
 /// first. This one is for a server that does not answer at all: the driver itself would wait for ever.

@@ -129,7 +129,7 @@ pub(super) static ALL: &[Mutant] = &[
             from: "        for sku in skus {\n            levels.insert(sku.clone(), None);\n        }\n",
             to: "        if crate::mutant(\"stock-lock-off\") {
             let released = sqlx::raw_sql(\"rollback; begin\").execute(&mut *self.session);
-            bounded(released).await?;
+            self.sessions.bounded(released).await?;
         }
         for sku in skus {
             levels.insert(sku.clone(), None);
