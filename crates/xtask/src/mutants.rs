@@ -32,6 +32,11 @@ const TRIES: u32 = 4;
 /// Runs them all, or those that are named.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     install::everything()?;
+    run_on(&Servers::start()?, names)
+}
+
+/// The same, with the servers of others for the tests among the catchers.
+pub(crate) fn run_on(servers: &Servers, names: &[String]) -> Result<()> {
     if let Some(unknown) = names
         .iter()
         .find(|name| !ALL.iter().any(|it| it.name == **name))
@@ -42,8 +47,7 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
         .iter()
         .filter(|it| names.is_empty() || names.iter().any(|name| *name == it.name));
     let root = tree::copy(ALL)?;
-    let servers = Servers::start()?;
-    let copy = Copy::build(root, &servers)?;
+    let copy = Copy::build(root, servers)?;
     copy.right_is_right()?;
     let queue: Mutex<VecDeque<&Mutant>> = Mutex::new(wanted.collect());
     let uncaught = Mutex::new(Vec::new());
