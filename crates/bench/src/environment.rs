@@ -43,6 +43,7 @@ impl Environment {
                 data_dir,
                 keep: false,
                 redis: false,
+                brokers: 1,
             },
             None => DevEnvOptions::temporary()?,
         };

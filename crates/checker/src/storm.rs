@@ -28,15 +28,17 @@ mod link;
 mod model;
 mod probe;
 mod processes;
+mod queue;
 mod report;
 mod scenario;
 mod subscriber;
 mod suffering;
 
-pub use deployment::{Deployment, Role, Server, Ways};
+pub use deployment::{Deployment, Role, Server, Servers, Ways};
 pub use fault::{Fault, clock_library};
 pub use history::History;
 pub use judge::{Invariant, Rules, Verdict, Violation, judge};
+pub use link::Link;
 pub use report::Report;
 pub use scenario::Scenario;
 
@@ -44,6 +46,7 @@ use crate::{dice::Dice, http::Api};
 use client::Door;
 use history::{Sent, Stopwatch};
 use probe::Probe;
+use queue::QueueReader;
 use scenario::{Client, Field};
 use subscriber::{Subscriber, Watched};
 use suffering::Sufferer;
@@ -57,6 +60,8 @@ pub struct Target<'a> {
     pub dashboard_url: String,
     /// May write commands and stock, and read orders and events.
     pub api_key: String,
+    /// The broker, for a subscriber's queue; none where there is no way to it, and then no such subscriber.
+    pub amqp_url: Option<String>,
     /// What may be hurt; none where others rest on it.
     pub deployment: Option<&'a dyn Deployment>,
 }
@@ -119,7 +124,16 @@ pub async fn run(
     let mut subscribers = Vec::new();
     for dice in [None, Some(dice.fork())] {
         let subscriber = Subscriber::new(&target.dashboard_url, &target.api_key, clock)?;
-        subscribers.push(subscribe(subscriber, dice, &reading).await?);
+        let watched = subscriber.watched();
+        let run = |open| subscriber.run(dice, open, reading.clone());
+        opened("the event stream (GET /v1/events)", run).await?;
+        subscribers.push(watched);
+    }
+    if let Some(url) = &target.amqp_url {
+        let reader = QueueReader::new(url, field.queue(), clock);
+        subscribers.push(reader.watched());
+        let run = |open| reader.run(open, reading.clone());
+        opened("a queue of status events", run).await?;
     }
     let host = Client::new(options.clients, dice.fork(), &ground.door, field);
     let mut opened = host.open_field().await.context("place the first orders")?;
@@ -210,22 +224,18 @@ impl Ground {
     }
 }
 
-async fn subscribe(
-    subscriber: Subscriber,
-    dice: Option<Dice>,
-    token: &CancellationToken,
-) -> Result<Watched> {
-    let watched = subscriber.watched();
+/// Starts a subscriber and waits until it is let in.
+async fn opened<F>(what: &str, run: impl FnOnce(watch::Sender<bool>) -> F) -> Result<()>
+where
+    F: Future<Output = ()> + Send + 'static,
+{
     let (open, mut opened) = watch::channel(false);
-    tokio::spawn(subscriber.run(dice, open, token.clone()));
+    tokio::spawn(run(open));
     let opening = tokio::time::timeout(OPEN_LIMIT, opened.wait_for(|open| *open)).await;
     if !matches!(opening, Ok(Ok(_))) {
-        bail!(
-            "the event stream (GET /v1/events) did not open within {} s",
-            OPEN_LIMIT.as_secs()
-        );
+        bail!("{what} did not open within {} s", OPEN_LIMIT.as_secs());
     }
-    Ok(watched)
+    Ok(())
 }
 
 /// All clients until the time is over.

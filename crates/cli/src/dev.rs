@@ -25,7 +25,7 @@ mod key;
 mod listener;
 mod panel;
 pub(crate) mod private;
-mod server;
+pub(crate) mod server;
 
 use crate::{
     client::{Client, Urls},
@@ -81,6 +81,8 @@ struct DevConfig {
     data_dir: PathBuf,
     keep: bool,
     demo: bool,
+    /// Of its own.
+    brokers: u16,
     http_addr: Option<SocketAddr>,
     given: Option<(String, String)>,
     sandbox: SandboxOptions,
@@ -110,7 +112,8 @@ pub(crate) async fn run(args: DevArgs) -> anyhow::Result<Exit> {
 
 /// A signal ends the start too, as soon as what has begun can be ended in order.
 async fn start_servers(lifecycle: &mut Lifecycle, config: &DevConfig) -> anyhow::Result<Servers> {
-    let starting = Servers::start(&config.data_dir, config.keep, config.given.clone());
+    let given = config.given.clone();
+    let starting = Servers::start(&config.data_dir, config.keep, config.brokers, given);
     let mut starting = pin!(starting);
     tokio::select! {
         servers = &mut starting => return servers,
@@ -156,6 +159,7 @@ fn config(args: &DevArgs) -> anyhow::Result<(DevConfig, Logging)> {
             data_dir: data_dir?,
             keep: args.keep,
             demo: args.demo,
+            brokers: 1,
             http_addr,
             given: database_url.zip(amqp_url),
             sandbox: sandbox?,
@@ -173,7 +177,7 @@ async fn serve(
     began: Instant,
 ) -> anyhow::Result<()> {
     let url = format!("http://{}", listener.local_addr()?);
-    let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url());
+    let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url()?);
     let store = process
         .lifecycle
         .or_signal(Box::pin(prepare(&database_url, &amqp_url)))

@@ -84,7 +84,7 @@ impl Clients {
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(rabbitmq::environment(self));
+            .envs(rabbitmq::environment(self, self.settings.brokers()[0]));
         run_tool(command)
     }
 

@@ -30,6 +30,8 @@ pub struct DevEnvOptions {
     pub keep: bool,
     /// Start `Redis` too.
     pub redis: bool,
+    /// Brokers, of one cluster if there are several.
+    pub brokers: u16,
 }
 
 impl DevEnvOptions {
@@ -40,6 +42,7 @@ impl DevEnvOptions {
             data_dir: data_dir.into(),
             keep: true,
             redis: false,
+            brokers: 1,
         }
     }
 
@@ -53,6 +56,7 @@ impl DevEnvOptions {
             data_dir: std::env::temp_dir().join(name),
             keep: false,
             redis: false,
+            brokers: 1,
         })
     }
 }
@@ -98,7 +102,7 @@ impl DevEnv {
             // Before the ports are looked at: these may hold them.
             Servers::new(&last, redis).end_stale();
         }
-        let (settings, ports) = Settings::prepare(&place.folder, options.redis)?;
+        let (settings, ports) = Settings::prepare(&place.folder, options.redis, options.brokers)?;
         let clients = Clients {
             binaries,
             place,
@@ -166,10 +170,22 @@ impl DevEnv {
         &self.servers.postgres
     }
 
-    /// The broker.
+    /// The broker; of a cluster the first one.
+    ///
+    /// # Panics
+    /// Never: there is one.
     #[must_use]
     pub fn rabbitmq(&self) -> &ServerProcess {
-        &self.servers.rabbitmq
+        let first = self.servers.rabbitmq.first();
+        first.expect("at least one broker runs")
+    }
+
+    /// All brokers, each with its port.
+    #[must_use]
+    pub fn brokers(&self) -> Vec<(&ServerProcess, u16)> {
+        let nodes = self.clients.settings.brokers();
+        let ports = nodes.into_iter().map(|node| node.amqp_port);
+        self.servers.rabbitmq.iter().zip(ports).collect()
     }
 
     /// The cache, if it was asked for.

@@ -12,30 +12,32 @@ find_server() {
     case $(readlink "/proc/$pid/cwd") in "$1" | "$1"/*) ;; *) return 1 ;; esac
 }
 send() { find_server "$2" && kill -s "$1" "$pid"; }
+send_all() {
+    signal=$1
+    shift
+    for folder; do send "$signal" "$folder"; done
+}
+any_runs() {
+    for folder; do find_server "$folder" && return; done
+    return 1
+}
 
-for companion in "$1"/companions/*; do
-    send KILL "$companion"
-done
-
+send_all KILL "$1"/companions/*
 if [ "$2" = keep ]; then
     send INT "$1/postgres"
-    send TERM "$1/rabbitmq"
-    send TERM "$1/redis"
+    send_all TERM "$1"/rabbitmq* "$1/redis"
 else
     send QUIT "$1/postgres"
-    send KILL "$1/rabbitmq"
-    send KILL "$1/redis"
+    send_all KILL "$1"/rabbitmq* "$1/redis"
 fi
 # 20 s at most: a server stops in about one.
 tries=200
 while [ "$tries" -gt 0 ]; do
-    find_server "$1/postgres" || find_server "$1/rabbitmq" || find_server "$1/redis" || break
+    any_runs "$1/postgres" "$1"/rabbitmq* "$1/redis" || break
     tries=$((tries - 1))
     sleep 0.1
 done
-send KILL "$1/postgres"
-send KILL "$1/rabbitmq"
-send KILL "$1/redis"
+send_all KILL "$1/postgres" "$1"/rabbitmq* "$1/redis"
 # Last: the broker would start another port mapper in its place.
 send KILL "$1/epmd"
 

@@ -1,7 +1,8 @@
-//! `RabbitMQ` and its port mapper: a node of its own, without plugins (streams need none over AMQP 0.9.1).
+//! `RabbitMQ` and its port mapper: nodes of its own, without plugins (streams need none over AMQP 0.9.1).
 
 use std::ffi::OsString;
 use std::fs;
+use std::path::PathBuf;
 
 use nix::sys::signal::Signal;
 
@@ -10,7 +11,7 @@ use crate::error::DevEnvError;
 use crate::files;
 use crate::process::ServerProcess;
 use crate::readiness::Readiness;
-use crate::settings::random_hex;
+use crate::settings::{Node, random_hex};
 use crate::spec::Spec;
 
 /// The node's only user.
@@ -18,9 +19,25 @@ pub(crate) const USER: &str = "orderly";
 const FOLDER: &str = "rabbitmq";
 const EPMD_FOLDER: &str = "epmd";
 
-/// The broker process, not started.
-pub(crate) fn server(clients: &Clients) -> ServerProcess {
-    let mut environment = environment(clients);
+/// Where a broker lives.
+fn folder(clients: &Clients, node: Node) -> PathBuf {
+    let name = match node.number {
+        1 => FOLDER.to_owned(),
+        number => format!("{FOLDER}{number}"),
+    };
+    clients.place.folder.join(name)
+}
+
+fn node_name(node: Node) -> String {
+    match node.number {
+        1 => "rabbit@localhost".to_owned(),
+        number => format!("rabbit{number}@localhost"),
+    }
+}
+
+/// A broker's process, not started.
+pub(crate) fn server(clients: &Clients, node: Node) -> ServerProcess {
+    let mut environment = environment(clients, node);
     // Both the listeners and the distribution would else be open to the network.
     environment.push((
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
@@ -28,7 +45,7 @@ pub(crate) fn server(clients: &Clients) -> ServerProcess {
     ));
     ServerProcess::new(Spec {
         name: "RabbitMQ",
-        folder: clients.place.folder.join(FOLDER),
+        folder: folder(clients, node),
         program: clients.binaries.rabbitmq.join("rabbitmq-server"),
         arguments: Vec::new(),
         environment,
@@ -62,29 +79,34 @@ pub(crate) fn port_mapper(clients: &Clients) -> ServerProcess {
     })
 }
 
-/// Writes the configuration and starts port mapper and broker.
+/// Writes the configuration and starts port mapper and brokers; the later ones join the first.
 pub(crate) fn start(
     clients: &Clients,
     port_mapper: &ServerProcess,
-    broker: &ServerProcess,
+    brokers: &[ServerProcess],
 ) -> Result<(), DevEnvError> {
-    configure(clients)?;
+    files::create_folder(&clients.place.folder.join(EPMD_FOLDER), 0o700, None)?;
+    let cookie = random_hex()?;
+    for node in clients.settings.brokers() {
+        configure(clients, node, &cookie)?;
+    }
     port_mapper.start_blocking()?;
-    broker.start_blocking()
+    // One after the other: nodes that join at once may each wait for another.
+    brokers.iter().try_for_each(ServerProcess::start_blocking)
 }
 
 /// The environment that makes the broker's programs talk about this node and no other.
-pub(crate) fn environment(clients: &Clients) -> Vec<(&'static str, OsString)> {
+pub(crate) fn environment(clients: &Clients, node: Node) -> Vec<(&'static str, OsString)> {
     let settings = &clients.settings;
-    let folder = clients.place.folder.join(FOLDER);
+    let folder = folder(clients, node);
     let file = |name: &str| folder.join(name).into_os_string();
     vec![
         ("HOME", file("home")),
         ("LANG", "C.UTF-8".into()),
-        ("RABBITMQ_NODENAME", "rabbit@localhost".into()),
+        ("RABBITMQ_NODENAME", node_name(node).into()),
         ("RABBITMQ_NODE_IP_ADDRESS", "127.0.0.1".into()),
-        ("RABBITMQ_NODE_PORT", settings.amqp_port.to_string().into()),
-        ("RABBITMQ_DIST_PORT", settings.dist_port.to_string().into()),
+        ("RABBITMQ_NODE_PORT", node.amqp_port.to_string().into()),
+        ("RABBITMQ_DIST_PORT", node.dist_port.to_string().into()),
         ("RABBITMQ_MNESIA_BASE", file("mnesia")),
         ("RABBITMQ_LOG_BASE", file("logs")),
         ("RABBITMQ_PID_FILE", file("node.pid")),
@@ -99,9 +121,8 @@ pub(crate) fn environment(clients: &Clients) -> Vec<(&'static str, OsString)> {
     ]
 }
 
-fn configure(clients: &Clients) -> Result<(), DevEnvError> {
-    let folder = clients.place.folder.join(FOLDER);
-    files::create_folder(&clients.place.folder.join(EPMD_FOLDER), 0o700, None)?;
+fn configure(clients: &Clients, node: Node, new_cookie: &str) -> Result<(), DevEnvError> {
+    let folder = folder(clients, node);
     for name in ["home", "mnesia", "logs", "generated"] {
         files::create_folder(&folder.join(name), 0o700, None)?;
     }
@@ -114,15 +135,22 @@ fn configure(clients: &Clients) -> Result<(), DevEnvError> {
     write("enabled_plugins", "[].\n")?;
     let cookie = folder.join("home/.erlang.cookie");
     if !cookie.exists() {
-        files::write_secret(&cookie, &random_hex()?, None)?;
+        files::write_secret(&cookie, new_cookie, None)?;
     }
-    let config = format!(
+    let mut config = format!(
         "listeners.tcp.default = 127.0.0.1:{port}\n\
          default_user = {USER}\n\
          default_pass = {password}\n\
          log.file.level = info\n",
-        port = clients.settings.amqp_port,
+        port = node.amqp_port,
         password = clients.settings.password,
     );
+    if !clients.settings.more_brokers.is_empty() {
+        config.push_str(
+            "cluster_partition_handling = pause_minority\n\
+             cluster_formation.peer_discovery_backend = classic_config\n\
+             cluster_formation.classic_config.nodes.1 = rabbit@localhost\n",
+        );
+    }
     files::write_secret(&folder.join("rabbitmq.conf"), &config, None)
 }

@@ -10,7 +10,8 @@ use crate::{postgres, rabbitmq, redis};
 #[derive(Debug)]
 pub(crate) struct Servers {
     pub(crate) postgres: ServerProcess,
-    pub(crate) rabbitmq: ServerProcess,
+    /// The first one, and those that joined it.
+    pub(crate) rabbitmq: Vec<ServerProcess>,
     pub(crate) redis: Option<ServerProcess>,
     port_mapper: ServerProcess,
 }
@@ -20,7 +21,9 @@ impl Servers {
     pub(crate) fn new(clients: &Clients, redis: bool) -> Self {
         Self {
             postgres: postgres::server(clients),
-            rabbitmq: rabbitmq::server(clients),
+            rabbitmq: (clients.settings.brokers().into_iter())
+                .map(|node| rabbitmq::server(clients, node))
+                .collect(),
             redis: redis.then(|| redis::server(clients)).flatten(),
             port_mapper: rabbitmq::port_mapper(clients),
         }
@@ -52,12 +55,8 @@ impl Servers {
 
     fn end(&self, way: fn(&ServerProcess)) {
         scope(|scope| {
-            let together = [
-                Some(&self.postgres),
-                Some(&self.rabbitmq),
-                self.redis.as_ref(),
-            ];
-            for server in together.into_iter().flatten() {
+            let together = [&self.postgres].into_iter();
+            for server in together.chain(&self.rabbitmq).chain(&self.redis) {
                 scope.spawn(move || way(server));
             }
         });

@@ -11,6 +11,15 @@ use crate::port::Port;
 
 const FILE: &str = "devenv.json";
 
+/// One broker of a cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Node {
+    /// From 1 on.
+    pub(crate) number: u16,
+    pub(crate) amqp_port: u16,
+    pub(crate) dist_port: u16,
+}
+
 /// The settings file of a data folder.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(crate) struct Settings {
@@ -19,11 +28,24 @@ pub(crate) struct Settings {
     pub(crate) dist_port: u16,
     pub(crate) epmd_port: u16,
     pub(crate) redis_port: Option<u16>,
+    /// Brokers beside the first one, which they join.
+    #[serde(default)]
+    pub(crate) more_brokers: Vec<Node>,
     /// One secret for every server: they share one owner.
     pub(crate) password: String,
 }
 
 impl Settings {
+    /// All brokers, the first one first.
+    pub(crate) fn brokers(&self) -> Vec<Node> {
+        let first = Node {
+            number: 1,
+            amqp_port: self.amqp_port,
+            dist_port: self.dist_port,
+        };
+        [vec![first], self.more_brokers.clone()].concat()
+    }
+
     /// Reads the settings of `folder`, if it has any.
     pub(crate) fn read(folder: &Path) -> Result<Option<Self>, DevEnvError> {
         let path = folder.join(FILE);
@@ -37,7 +59,11 @@ impl Settings {
     }
 
     /// Reserves the ports, those of the last start if they are still free, and writes the settings.
-    pub(crate) fn prepare(folder: &Path, redis: bool) -> Result<(Self, Vec<Port>), DevEnvError> {
+    pub(crate) fn prepare(
+        folder: &Path,
+        redis: bool,
+        brokers: u16,
+    ) -> Result<(Self, Vec<Port>), DevEnvError> {
         let last = Self::read(folder)?;
         let mut ports = Vec::new();
         let mut reserve = |wanted: Option<u16>| {
@@ -56,6 +82,17 @@ impl Settings {
             } else {
                 last.as_ref().and_then(|last| last.redis_port)
             },
+            more_brokers: (2..=brokers)
+                .map(|number| {
+                    let last = last.as_ref().map(|last| last.more_brokers.iter());
+                    let last = last.and_then(|mut nodes| nodes.find(|it| it.number == number));
+                    Ok(Node {
+                        number,
+                        amqp_port: reserve(last.map(|last| last.amqp_port))?,
+                        dist_port: reserve(last.map(|last| last.dist_port))?,
+                    })
+                })
+                .collect::<Result<_, DevEnvError>>()?,
             password: match last {
                 Some(last) => last.password,
                 None => random_hex()?,

@@ -33,7 +33,7 @@ pub(crate) fn run() -> Result<()> {
         let mut doc = cargo::cargo(&["doc", "--workspace", "--no-deps"]);
         cargo::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
-    section("mutants", || mutants::run_on(&servers, &[]))?;
+    section("mutants", || mutants::run_quick(&servers))?;
     // Without a line of ours after it: what is read last is what cargo says of the tests.
     eprintln!("== tests");
     run_tests(&servers, &[])

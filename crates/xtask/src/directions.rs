@@ -48,7 +48,8 @@ const BENCH_MAY_USE: &[&str] = &["orderly-domain", "orderly-protocol", DEVENV];
 /// Foreign crates that only the named ones of ours may use, outside of tests: a test may speak AMQP or SQL by itself,
 /// as a stranger would.
 const ONLY: &[(&str, &[&str])] = &[
-    ("lapin", &["orderly-broker"]),
+    // The checker reads status events as a stranger would.
+    ("lapin", &["orderly-broker", CHECKER]),
     ("sqlx", &["orderly-store"]),
     ("tokio-postgres", &[CHECKER, "orderly-bench"]),
     ("stateright", &[MODEL]),

@@ -32,24 +32,26 @@ const TRIES: u32 = 4;
 /// Runs them all, or those that are named.
 pub(crate) fn run(names: &[String]) -> Result<()> {
     install::everything()?;
-    run_on(&Servers::start()?, names)
-}
-
-/// The same, with the servers of others for the tests among the catchers.
-pub(crate) fn run_on(servers: &Servers, names: &[String]) -> Result<()> {
     if let Some(unknown) = names
         .iter()
         .find(|name| !ALL.iter().any(|it| it.name == **name))
     {
         bail!("there is no mutant {unknown}");
     }
-    let wanted = ALL
-        .iter()
-        .filter(|it| names.is_empty() || names.iter().any(|name| *name == it.name));
+    let is_wanted = |it: &&Mutant| names.is_empty() || names.iter().any(|name| *name == it.name);
+    catch_all(&Servers::start()?, ALL.iter().filter(is_wanted).collect())
+}
+
+/// Those that are found out soon; the servers are for the tests among the catchers.
+pub(crate) fn run_quick(servers: &Servers) -> Result<()> {
+    catch_all(servers, ALL.iter().filter(|it| !it.is_slow).collect())
+}
+
+fn catch_all(servers: &Servers, wanted: VecDeque<&Mutant>) -> Result<()> {
     let root = tree::copy(ALL)?;
     let copy = Copy::build(root, servers)?;
     copy.right_is_right()?;
-    let queue: Mutex<VecDeque<&Mutant>> = Mutex::new(wanted.collect());
+    let queue: Mutex<VecDeque<&Mutant>> = Mutex::new(wanted);
     let uncaught = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for _ in 0..AT_ONCE {

@@ -18,8 +18,8 @@ pub enum Role {
 pub enum Server {
     /// `PostgreSQL`.
     Database,
-    /// `RabbitMQ`.
-    Broker,
+    /// One of the `RabbitMQ` nodes.
+    Broker(usize),
 }
 
 /// Ports on the loopback address by which a process reaches the servers.
@@ -27,8 +27,17 @@ pub enum Server {
 pub struct Ways {
     /// Of `PostgreSQL`.
     pub database: u16,
-    /// Of `RabbitMQ`.
+    /// Of `RabbitMQ`, whichever node.
     pub broker: u16,
+}
+
+/// Ports on the loopback address on which the servers themselves listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Servers {
+    /// Of `PostgreSQL`.
+    pub database: u16,
+    /// Of each `RabbitMQ` node.
+    pub brokers: Vec<u16>,
 }
 
 /// An Orderly that was started to be hurt.
@@ -39,8 +48,8 @@ pub trait Deployment: Sync {
     /// When it cannot be started from here.
     fn process(&self, name: &str, role: Role, ways: Ways) -> Result<Command>;
 
-    /// Where the servers themselves listen.
-    fn ways(&self) -> Ways;
+    /// Where the servers listen.
+    fn servers(&self) -> Servers;
 
     /// The database, for locks and faults of its own.
     fn database_url(&self) -> &str;

@@ -13,7 +13,7 @@ pub enum Fault {
     EndWorker,
     /// SIGKILL of the ingress, and a new process.
     KillIngress,
-    /// SIGKILL of the broker, and a restart on its data.
+    /// SIGKILL of a broker, the only one or one of the cluster, and a restart on its data.
     KillBroker,
     /// SIGKILL of the database, and a restart on its data.
     KillDatabase,

@@ -2,7 +2,11 @@
 //!
 //! Owns a listener on the loopback address and everything that goes through it.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    net::{Ipv4Addr, SocketAddr},
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 use tokio::{
@@ -36,8 +40,8 @@ pub(super) struct Quality {
     silent_until: u64,
 }
 
-/// One link.
-pub(super) struct Link {
+/// One link. Dropped, it is gone with all that goes over it.
+pub struct Link {
     port: u16,
     quality: watch::Sender<Quality>,
     accepted: watch::Receiver<u64>,
@@ -45,8 +49,11 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// A way to a port of this machine.
-    pub(super) async fn open(to: u16) -> Result<Self> {
+    /// A way to a port of this machine: the first of these that answers, beginning with another one each time.
+    ///
+    /// # Errors
+    /// When this machine has no port left.
+    pub async fn open(to: Vec<u16>) -> Result<Self> {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await;
         let listener = listener.context("open a link")?;
         let port = listener.local_addr().context("open a link")?.port();
@@ -64,7 +71,8 @@ impl Link {
     }
 
     /// Where to connect instead.
-    pub(super) fn port(&self) -> u16 {
+    #[must_use]
+    pub fn port(&self) -> u16 {
         self.port
     }
 
@@ -92,7 +100,7 @@ impl Link {
 
 async fn accept(
     listener: TcpListener,
-    to: u16,
+    to: Vec<u16>,
     quality: watch::Sender<Quality>,
     count: watch::Sender<u64>,
 ) {
@@ -100,23 +108,30 @@ async fn accept(
         let number = *count.borrow() + 1;
         count.send_replace(number);
         let quality = quality.subscribe();
+        let mut to = to.clone();
+        let first = usize::try_from(number).unwrap_or_default() % to.len();
+        to.rotate_left(first);
         tokio::spawn(async move {
             // A server that is away refuses; its client finds the connection closed.
-            drop(connect(client, to, number, quality).await);
+            drop(connect(client, &to, number, quality).await);
         });
     }
 }
 
 async fn connect(
     mut client: TcpStream,
-    to: u16,
+    to: &[u16],
     number: u64,
     mut quality: watch::Receiver<Quality>,
 ) -> io::Result<()> {
     if quality.borrow().is_cut {
         return Ok(());
     }
-    let mut server = TcpStream::connect(("127.0.0.1", to)).await?;
+    let addresses: Vec<_> = to
+        .iter()
+        .map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, *port)))
+        .collect();
+    let mut server = TcpStream::connect(&addresses[..]).await?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
     let is_silent = {
@@ -183,9 +198,10 @@ mod tests {
     /// A server that says everything back, and a client that reaches it over a link.
     async fn linked() -> (Link, TcpStream) {
         let server = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
-        let link = Link::open(server.local_addr().unwrap().port())
-            .await
-            .unwrap();
+        let nobody = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let ports = [&nobody, &server].map(|it| it.local_addr().unwrap().port());
+        drop(nobody);
+        let link = Link::open(ports.into()).await.unwrap();
         tokio::spawn(async move {
             while let Ok((mut client, _)) = server.accept().await {
                 tokio::spawn(async move {

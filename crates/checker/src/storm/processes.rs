@@ -38,9 +38,9 @@ pub(super) struct Process {
 
 impl Process {
     pub(super) async fn start(deployment: &dyn Deployment, name: &str, role: Role) -> Result<Self> {
-        let servers = deployment.ways();
-        let database = Link::open(servers.database).await?;
-        let broker = Link::open(servers.broker).await?;
+        let servers = deployment.servers();
+        let database = Link::open(vec![servers.database]).await?;
+        let broker = Link::open(servers.brokers).await?;
         let ways = Ways {
             database: database.port(),
             broker: broker.port(),
@@ -95,7 +95,7 @@ impl Process {
     pub(super) fn link(&self, server: Server) -> &Link {
         match server {
             Server::Database => &self.database,
-            Server::Broker => &self.broker,
+            Server::Broker(_) => &self.broker,
         }
     }
 

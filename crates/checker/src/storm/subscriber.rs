@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::history::{Event, Sighting, Stopwatch, Stream};
+use super::history::{Event, Micros, Sighting, Stopwatch, Stream};
 use crate::dice::Dice;
 
 /// A listener on this side of the world answers a SYN in milliseconds.
@@ -34,7 +34,7 @@ pub(super) struct Subscriber {
     url: Url,
     api_key: String,
     clock: Stopwatch,
-    seen: Arc<Mutex<Seen>>,
+    seen: Watched,
 }
 
 #[derive(Default)]
@@ -46,7 +46,7 @@ struct Seen {
 }
 
 /// What others may know of it.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Watched(Arc<Mutex<Seen>>);
 
 impl Watched {
@@ -54,6 +54,13 @@ impl Watched {
     pub(super) fn newest(&self, order: Uuid) -> u64 {
         let newest = lock(&self.0).newest.get(&order).copied();
         newest.unwrap_or_default()
+    }
+
+    pub(super) fn see(&self, at: Micros, id: String, event: Event) {
+        let mut seen = lock(&self.0);
+        let newest = seen.newest.entry(event.order).or_default();
+        *newest = event.version.max(*newest);
+        seen.stream.sightings.push(Sighting { at, id, event });
     }
 
     /// How many events it has seen.
@@ -83,12 +90,12 @@ impl Subscriber {
             url: base.join("/v1/events?from=now").context("a path")?,
             api_key: api_key.to_owned(),
             clock,
-            seen: Arc::default(),
+            seen: Watched::default(),
         })
     }
 
     pub(super) fn watched(&self) -> Watched {
-        Watched(Arc::clone(&self.seen))
+        self.seen.clone()
     }
 
     /// Reads until `token` is cancelled; `open` hears when the stream has begun. With dice it hangs up now and then.
@@ -118,7 +125,7 @@ impl Subscriber {
         let stays = dice.time(STAYS.0, STAYS.1);
         // Without a place to come back to, what happens meanwhile would be missed.
         while tokio::time::timeout(stays, &mut reading).await.is_err() {
-            if lock(&self.seen).last_id.is_some() {
+            if lock(&self.seen.0).last_id.is_some() {
                 return;
             }
         }
@@ -126,10 +133,10 @@ impl Subscriber {
 
     async fn read(&self, open: &watch::Sender<bool>) -> Result<()> {
         let mut request = self.http.get(self.url.clone()).bearer_auth(&self.api_key);
-        let last_id = lock(&self.seen).last_id.clone();
+        let last_id = lock(&self.seen.0).last_id.clone();
         if let Some(id) = &last_id {
             request = request.header("Last-Event-ID", id);
-            lock(&self.seen).stream.reconnects += 1;
+            lock(&self.seen.0).stream.reconnects += 1;
         }
         let response = request.send().await?;
         if !response.status().is_success() {
@@ -148,23 +155,19 @@ impl Subscriber {
 
     fn frame(&self, frame: &Frame) {
         let at = self.clock.now();
-        let mut seen = lock(&self.seen);
         if let Some(id) = &frame.id {
-            seen.last_id = Some(id.clone());
+            lock(&self.seen.0).last_id = Some(id.clone());
         }
         if frame.event == "reset" {
-            seen.stream.resets += 1;
+            lock(&self.seen.0).stream.resets += 1;
             return;
         }
         let Ok(event) = CloudEvent::decode(frame.data.as_bytes()) else {
             // A heartbeat has no data. What is no event is missed by the judge.
             return;
         };
-        let event = Event::from(&event);
-        let newest = seen.newest.entry(event.order).or_default();
-        *newest = event.version.max(*newest);
         let id = frame.id.clone().unwrap_or_default();
-        seen.stream.sightings.push(Sighting { at, id, event });
+        self.seen.see(at, id, Event::from(&event));
     }
 }
 

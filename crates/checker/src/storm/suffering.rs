@@ -181,7 +181,14 @@ impl<'a> Sufferer<'a> {
                 self.processes[worker].signal(Signal::SIGSTOP)?;
                 Cure::Continue(worker)
             }
-            Fault::KillBroker => self.kill_server(Server::Broker).await,
+            Fault::KillBroker => {
+                let broker = self.dice.below(self.deployment.servers().brokers.len());
+                self.notes.push(FaultDone {
+                    at: self.clock.now(),
+                    what: format!("broker {}: killed", broker + 1),
+                });
+                self.kill_server(Server::Broker(broker)).await
+            }
             Fault::KillDatabase => self.kill_server(Server::Database).await,
             Fault::CutLink => self.any_link("cut", |link| link.set(|it| it.is_cut = true)),
             Fault::DelayLink => {
@@ -292,7 +299,7 @@ impl<'a> Sufferer<'a> {
         let (server, name) = if self.dice.chance(50) {
             (Server::Database, "database")
         } else {
-            (Server::Broker, "broker")
+            (Server::Broker(0), "broker")
         };
         change(self.processes[process].link(server));
         self.note(&format!("link to the {name} {how}"), process);

@@ -34,8 +34,8 @@ use crate::{
 
 /// Let many clients loose on few orders, break things, and judge what came of it
 ///
-/// Clients retry with the same key, hang up before the answer, and send at once what excludes each other; two subscribers
-/// watch the events, one of which keeps coming back. Then every request, answer and event is compared with what Orderly
+/// Clients retry with the same key, hang up before the answer, and send at once what excludes each other; subscribers watch the
+/// events, one of which keeps coming back, and on servers of its own one that reads a queue. Then every request, answer and event is compared with what Orderly
 /// promises: one outcome for each accepted command, in order, without a gap, and no piece sold twice.
 ///
 /// Takes place on the Orderly that the settings name, if they name one, and else on servers of its own, which are removed at
@@ -69,6 +69,9 @@ pub(crate) struct StormArgs {
     /// What fails meanwhile; only with --private
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = faults())]
     faults: Vec<Faults>,
+    /// Brokers of one cluster, of which `kill-broker` kills one at a time; only with --private
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = brokers())]
+    brokers: u16,
     /// Write every request, answer and event to this file, a line of JSON each
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
@@ -131,7 +134,7 @@ const NO_CLOCK: &str =
     "skew-clock needs libfaketime, which is not installed (Debian: package libfaketime)";
 
 pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
-    if !args.faults.is_empty() && !args.place.private {
+    if (!args.faults.is_empty() || args.brokers > 1) && !args.place.private {
         return Err(UsageError(NOT_OURS.to_owned()).into());
     }
     let options = Options {
@@ -151,7 +154,7 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
     let file = args.history.as_deref().map(create).transpose()?;
     let target = named(&args)?;
     eprintln!("seed {}", options.seed);
-    match storm(target, &options).await {
+    match storm(target, &options, args.brokers).await {
         Ok((report, history)) => {
             if let Some(file) = file {
                 write(file, &history).context("write the history")?;
@@ -162,10 +165,14 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
     }
 }
 
-const NOT_OURS: &str = "--faults breaks processes and servers, and this command breaks only those that it started itself: \
-                        add --private";
+const NOT_OURS: &str =
+    "--faults and --brokers are about processes and servers of this command's own: add --private";
 
-async fn storm(target: Option<Target<'_>>, options: &Options) -> anyhow::Result<(Report, History)> {
+async fn storm(
+    target: Option<Target<'_>>,
+    options: &Options,
+    brokers: u16,
+) -> anyhow::Result<(Report, History)> {
     let say = |text: &str| eprintln!("{text}");
     if let Some(target) = target {
         eprintln!("storming the Orderly at {}", target.ingress_url);
@@ -184,6 +191,7 @@ async fn storm(target: Option<Target<'_>>, options: &Options) -> anyhow::Result<
         } else {
             Worker::Inside
         },
+        brokers,
         sandbox: SANDBOX,
     };
     let storming = async |place: Place<'_>, token: &CancellationToken| {
@@ -195,6 +203,7 @@ async fn storm(target: Option<Target<'_>>, options: &Options) -> anyhow::Result<
             ingress_url: ingress_url.unwrap_or_else(|| place.url.clone()),
             dashboard_url: place.url,
             api_key: place.key,
+            amqp_url: Some(place.amqp_url.clone()),
             deployment: deployment.as_ref().map(|it| it as &dyn Deployment),
         };
         storm::run(&target, options, token, &say).await
@@ -240,6 +249,10 @@ fn again(seed: u64, args: &StormArgs) -> String {
         command.push_str(" --faults ");
         command.push_str(&names.join(","));
     }
+    if args.brokers > 1 {
+        command.push_str(" --brokers ");
+        command.push_str(&args.brokers.to_string());
+    }
     if args.allow_parked {
         command.push_str(" --allow-parked");
     }
@@ -258,6 +271,7 @@ fn named(args: &StormArgs) -> anyhow::Result<Option<Target<'static>>> {
         ingress_url: place.ingress_url,
         dashboard_url: place.dashboard_url,
         api_key: place.api_key,
+        amqp_url: None,
         deployment: None,
     }))
 }
@@ -267,6 +281,11 @@ const NAMED: &str = "the settings name an Orderly, but not all that a storm need
 fn scenarios() -> impl TypedValueParser<Value = Scenario> {
     PossibleValuesParser::new(Scenario::ALL.map(Scenario::as_str))
         .map(|name| one_of(Scenario::ALL, &name, Scenario::as_str))
+}
+
+/// One, or three: two have no majority without each other.
+fn brokers() -> impl TypedValueParser<Value = u16> {
+    PossibleValuesParser::new(["1", "3"]).map(|number| number.parse().expect("both are numbers"))
 }
 
 fn faults() -> impl TypedValueParser<Value = Faults> {

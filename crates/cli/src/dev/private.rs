@@ -30,10 +30,22 @@ pub(crate) struct Place<'a> {
 }
 
 /// What it is made of.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Private {
     pub(crate) worker: Worker,
+    /// Of one cluster.
+    pub(crate) brokers: u16,
     pub(crate) sandbox: SandboxOptions,
+}
+
+impl Default for Private {
+    fn default() -> Self {
+        Self {
+            worker: Worker::default(),
+            brokers: 1,
+            sandbox: SandboxOptions::default(),
+        }
+    }
 }
 
 /// Who applies the commands.
@@ -65,6 +77,7 @@ pub(crate) async fn with_private<T>(
         data_dir: data_dir(),
         keep: false,
         demo: false,
+        brokers: private.brokers,
         http_addr: None,
         given: None,
         sandbox: private.sandbox,
@@ -89,7 +102,7 @@ async fn serve<T>(
     work: impl AsyncFnOnce(Place<'_>, &CancellationToken) -> anyhow::Result<T>,
 ) -> anyhow::Result<T> {
     let url = format!("http://{}", listener.local_addr()?);
-    let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url());
+    let (database_url, amqp_url) = (servers.database_url(), servers.amqp_url()?);
     eprintln!("starting Orderly …");
     let preparing = Box::pin(prepare(&database_url, &amqp_url));
     let store = process.lifecycle.or_signal(preparing).await?;

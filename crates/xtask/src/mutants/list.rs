@@ -19,6 +19,8 @@ pub(super) struct Mutant {
     pub(super) name: &'static str,
     pub(super) edits: &'static [Edit],
     pub(super) catcher: Catcher,
+    /// Whether a storm takes minutes to see it: CI leaves it to whoever runs all.
+    pub(super) is_slow: bool,
 }
 
 const KILLS: Catcher = Catcher::Storm(&["--faults", "kill-worker"]);
@@ -38,6 +40,7 @@ pub(super) static ALL: &[Mutant] = &[
         let deadline = Instant::now() + TRANSIENT_LIMIT;\n",
         }],
         catcher: KILLS,
+        is_slow: true,
     },
     Mutant {
         // A commit that nobody ever hears of.
@@ -54,6 +57,7 @@ pub(super) static ALL: &[Mutant] = &[
         self.publish(&unfinished.events).await?;\n",
         }],
         catcher: KILLS,
+        is_slow: false,
     },
     Mutant {
         // Events of what never happened.
@@ -71,6 +75,7 @@ pub(super) static ALL: &[Mutant] = &[
     }\n",
         }],
         catcher: KILLS,
+        is_slow: false,
     },
     Mutant {
         // A redelivery that is applied again.
@@ -86,6 +91,7 @@ pub(super) static ALL: &[Mutant] = &[
             order_id: envelope.order_id,\n",
         }],
         catcher: KILLS,
+        is_slow: true,
     },
     Mutant {
         // A crash between commit and publish, and the events are gone.
@@ -99,6 +105,7 @@ pub(super) static ALL: &[Mutant] = &[
     }\n",
         }],
         catcher: KILLS,
+        is_slow: false,
     },
     Mutant {
         // Two consumers of one queue.
@@ -110,6 +117,7 @@ pub(super) static ALL: &[Mutant] = &[
     arguments.insert(\"x-single-active-consumer\".into(), single.into());\n",
         }],
         catcher: KILLS,
+        is_slow: false,
     },
     Mutant {
         // A lost update that its sender asked to be refused.
@@ -120,6 +128,7 @@ pub(super) static ALL: &[Mutant] = &[
             to: "    if !crate::mutant(\"expected-version-off\")\n        && let Some(expected) = command.expected_version\n",
         }],
         catcher: Catcher::Storm(&["--scenario", "hot-order"]),
+        is_slow: false,
     },
     Mutant {
         // Two shards sell the same piece.
@@ -136,6 +145,7 @@ pub(super) static ALL: &[Mutant] = &[
         }\n",
         }],
         catcher: Catcher::Storm(&["--scenario", "oversell", "--clients", "32"]),
+        is_slow: false,
     },
     Mutant {
         // A zombie writes. Dedupe and the outcome's unique index still stand behind it, so that no effect shows it.
@@ -170,6 +180,7 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "a_zombie_begins_no_batch",
         },
+        is_slow: false,
     },
     Mutant {
         // Whoever comes last owns the shard.
@@ -188,5 +199,6 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "of_eight_claims_with_one_epoch_one_succeeds",
         },
+        is_slow: false,
     },
 ];

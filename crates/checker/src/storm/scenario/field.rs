@@ -71,6 +71,11 @@ impl Field {
         }
     }
 
+    /// The name of a queue that nobody else has.
+    pub(in crate::storm) fn queue(&self) -> String {
+        format!("storm.{}", self.run.simple())
+    }
+
     /// Something to send, under a key of its own.
     pub(in crate::storm) fn wanted(&self, mark: &str, order: Uuid, action: Action) -> Wanted {
         Wanted {

@@ -3,14 +3,14 @@
 
 use std::path::PathBuf;
 
-use anyhow::{Context, anyhow};
+use anyhow::Context;
 use futures_util::{FutureExt, future::BoxFuture};
-use orderly_checker::storm::{Deployment, Role, Server, Ways};
+use orderly_checker::storm::{Deployment, Role, Server, Servers, Ways};
 use orderly_devenv::{DevEnv, Port, ServerProcess};
 use tokio::process::Command;
 use url::Url;
 
-use crate::dev::private::Place;
+use crate::dev::{private::Place, server::with_port};
 
 /// As of a private Orderly: what is wrong shows in the verdict, and a slow moment is no news.
 const LOG: &str = "off";
@@ -48,7 +48,7 @@ impl<'a> PrivateDeployment<'a> {
     fn server(&self, server: Server) -> &ServerProcess {
         match server {
             Server::Database => self.servers.postgres(),
-            Server::Broker => self.servers.rabbitmq(),
+            Server::Broker(number) => self.servers.brokers()[number].0,
         }
     }
 }
@@ -65,16 +65,20 @@ impl Deployment for PrivateDeployment<'_> {
             .args([role, "--http-addr", &address, "--log", LOG])
             .env(
                 "ORDERLY_DATABASE_URL",
-                by(&self.database_url, ways.database)?,
+                with_port(&self.database_url, ways.database)?,
             )
-            .env("ORDERLY_AMQP_URL", by(&self.broker_url, ways.broker)?);
+            .env(
+                "ORDERLY_AMQP_URL",
+                with_port(&self.broker_url, ways.broker)?,
+            );
         Ok(command.into())
     }
 
-    fn ways(&self) -> Ways {
-        Ways {
+    fn servers(&self) -> Servers {
+        let brokers = self.servers.brokers();
+        Servers {
             database: port_of(&self.database_url),
-            broker: port_of(&self.broker_url),
+            brokers: brokers.into_iter().map(|(_, port)| port).collect(),
         }
     }
 
@@ -104,29 +108,8 @@ impl Deployment for PrivateDeployment<'_> {
     }
 }
 
-/// The same server by another port of this machine.
-fn by(url: &str, port: u16) -> anyhow::Result<String> {
-    let mut url: Url = url.parse().context("a server's URL")?;
-    url.set_port(Some(port))
-        .map_err(|()| anyhow!("a server's URL has no port"))?;
-    Ok(url.into())
-}
-
 fn port_of(url: &str) -> u16 {
     let url: Option<Url> = url.parse().ok();
     url.and_then(|url| url.port())
         .expect("private servers listen on ports of their own")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{by, port_of};
-
-    #[test]
-    fn a_way_changes_the_port_alone() {
-        let url = "amqp://u:p%2F@127.0.0.1:20001/%2F";
-        let other = by(url, 7).unwrap();
-        assert_eq!(other, "amqp://u:p%2F@127.0.0.1:7/%2F");
-        assert_eq!(port_of(&other), 7);
-    }
 }
