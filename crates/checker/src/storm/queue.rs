@@ -11,7 +11,7 @@ use lapin::{
         BasicAckOptions, BasicConsumeOptions, BasicQosOptions, QueueBindOptions,
         QueueDeclareOptions,
     },
-    types::FieldTable,
+    types::{AMQPValue, FieldTable},
 };
 use orderly_protocol::{CloudEvent, names};
 use tokio::sync::watch;
@@ -73,8 +73,17 @@ impl QueueReader {
             ..Default::default()
         };
         let (queue, nothing) = (self.queue.as_str(), FieldTable::default);
+        // As for whoever needs the order, as payments do: on every node of a cluster, since a classic queue whose node is down
+        // gets nothing, and nobody is told; and one consumer at a time, since the next one would else be given new messages
+        // before those that a dead node held.
+        let mut arguments = nothing();
+        arguments.insert(
+            "x-queue-type".into(),
+            AMQPValue::LongString("quorum".into()),
+        );
+        arguments.insert("x-single-active-consumer".into(), true.into());
         channel
-            .queue_declare(queue.into(), durable, nothing())
+            .queue_declare(queue.into(), durable, arguments)
             .await?;
         let bind = QueueBindOptions::default();
         channel
