@@ -128,8 +128,8 @@ fn setting(name: &str) -> Option<String> {
     std::env::var(name).ok().filter(|text| !text.is_empty())
 }
 
-/// The points of one role, as far as they are asked for.
-fn points(whose: Whose, wanted: Way) -> Vec<CrashPoint> {
+/// The points that are asked for.
+fn asked_for() -> Vec<CrashPoint> {
     let only = setting("ORDERLY_MATRIX_POINTS");
     let is_asked_for = |point: &CrashPoint| {
         let name = point.name();
@@ -137,9 +137,14 @@ fn points(whose: Whose, wanted: Way) -> Vec<CrashPoint> {
             .is_none_or(|only| only.split(',').any(|it| it == name))
     };
     let points = CrashPoint::ALL.iter().copied();
+    points.filter(is_asked_for).collect()
+}
+
+/// Those of one role.
+fn points(whose: Whose, wanted: Way) -> Vec<CrashPoint> {
+    let points = asked_for().into_iter();
     points
         .filter(|it| it.roles().contains(&whose) && way(*it) == wanted)
-        .filter(is_asked_for)
         .collect()
 }
 
@@ -206,18 +211,18 @@ async fn pass(doing: Doing) {
     system.verify();
     let accepted: u64 = storms.iter().sum();
     let crashes = crashes.into_inner();
+    // Every role of every point: one that no loop above takes up must not be missed without a word.
+    let points: usize = asked_for().iter().map(|it| it.roles().len()).sum();
+    assert!(points > 0, "no such point");
+    assert_eq!(crashes.len(), rounds * points);
     eprintln!(
         "{}: {} times at {} points in {:.0} s; {accepted} commands accepted in {} storms, no promise broken",
         doing.name(),
         crashes.len(),
-        crashes.len() / rounds,
-        matrix_seconds(&crashes),
+        points,
+        crashes.last().map_or(0.0, Duration::as_secs_f64),
         storms.len(),
     );
-}
-
-fn matrix_seconds(crashes: &[Duration]) -> f64 {
-    crashes.iter().max().map_or(0.0, Duration::as_secs_f64)
 }
 
 struct Matrix<'a> {
