@@ -1,13 +1,12 @@
 //! A way to the database that falls silent: neither side is told, and new connections work.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use orderly_protocol::ShardId;
 use orderly_store::{SessionProfile, Store, StoreOptions};
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::database::Database;
@@ -19,29 +18,22 @@ const SHARD: ShardId = ShardId {
 /// A frozen or half-open worker must be at work again within 15 s.
 const GOAL: Duration = Duration::from_secs(15);
 
-/// How soon a connection falls silent.
-const LOOK: Duration = Duration::from_millis(5);
-
 /// Carries connections until it is told to leave those that there are alone.
-async fn way(to: String, silent: Arc<AtomicBool>) -> String {
+async fn way(to: String, silent: watch::Receiver<bool>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let address = listener.local_addr().expect("it listens").to_string();
     tokio::spawn(async move {
         while let Ok((mut client, _)) = listener.accept().await {
-            let (to, silent) = (to.clone(), Arc::clone(&silent));
+            let (to, mut silent) = (to.clone(), silent.clone());
             tokio::spawn(async move {
-                let is_new = silent.load(Ordering::SeqCst);
+                let is_new = *silent.borrow();
                 let mut server = TcpStream::connect(to).await.expect("Postgres listens");
-                let mut look = tokio::time::interval(LOOK);
-                let falls_silent = async {
-                    while is_new || !silent.load(Ordering::SeqCst) {
-                        look.tick().await;
-                    }
-                };
                 tokio::select! {
+                    // Asked first: nothing that comes after it goes through.
+                    biased;
+                    Ok(_) = silent.wait_for(|silent| *silent && !is_new) => {}
                     // Either side ended it.
                     _ = copy_bidirectional(&mut client, &mut server) => return,
-                    () = falls_silent => {}
                 }
                 // Both stay open.
                 tokio::time::sleep(Duration::from_mins(1)).await;
@@ -59,8 +51,8 @@ async fn a_silent_way_costs_a_worker_less_than_15_s() {
     generation.expect("the database answers");
     let (before, rest) = database.env.database_url.rsplit_once('@').expect("a user");
     let (server, name) = rest.split_once('/').expect("a database");
-    let silent = Arc::new(AtomicBool::new(false));
-    let address = way(server.to_owned(), Arc::clone(&silent)).await;
+    let (silence, silent) = watch::channel(false);
+    let address = way(server.to_owned(), silent).await;
     let options = StoreOptions {
         application_name: "silence".to_owned(),
         max_connections: 8,
@@ -92,8 +84,7 @@ async fn a_silent_way_costs_a_worker_less_than_15_s() {
         .expect("the database answers")
         .expect("the fence holds");
 
-    silent.store(true, Ordering::SeqCst);
-    tokio::time::sleep(10 * LOOK).await;
+    silence.send_replace(true);
     let began = Instant::now();
     batch.commit().await.expect_err("nobody answers");
     // As a shard comes back: the epoch, then batches.
