@@ -136,7 +136,7 @@ pub async fn run(
         opened("a queue of status events", run).await?;
     }
     let host = Client::new(options.clients, dice.fork(), &ground.door, field);
-    let mut opened = host.open_field().await.context("place the first orders")?;
+    let mut commands = host.open_field().await.context("place the first orders")?;
     let mut probe = match sufferer {
         Some(_) => Some(Probe::open(&ground.door, field, &ground.api, &mut dice).await?),
         None => None,
@@ -157,12 +157,12 @@ pub async fn run(
     };
     let (sent, hurt) = tokio::join!(loading, suffering);
     hurt?;
-    opened.extend(sent?);
-    opened.extend(probe.map(|it| it.sent).unwrap_or_default());
+    commands.extend(sent?);
+    commands.extend(probe.map(|it| it.sent).unwrap_or_default());
     let stormed = began.elapsed();
 
     say("asking what became of every command …");
-    let mut history = ground.after(opened, &subscribers, dice).await?;
+    let mut history = ground.after(commands, &subscribers, dice).await?;
     if let Some(mut sufferer) = sufferer {
         history.faults = std::mem::take(&mut sufferer.notes);
         history.recoveries = std::mem::take(&mut sufferer.recoveries);
