@@ -70,6 +70,12 @@ impl BrokerError {
         self.reply_code() == Some(406)
     }
 
+    /// Does another connection hold the object for itself (AMQP reply code 405)?
+    #[must_use]
+    pub fn is_locked(&self) -> bool {
+        self.reply_code() == Some(405)
+    }
+
     /// Did the broker refuse the login, or the right to the object (AMQP reply code 403)?
     #[must_use]
     pub fn is_access_refused(&self) -> bool {

@@ -5,7 +5,7 @@ use lapin::{
     BasicProperties,
     types::{AMQPValue, FieldTable},
 };
-use orderly_protocol::names;
+use orderly_protocol::{Marker, names};
 
 /// Delivery mode 2; without it a quorum queue still stores the message, but a classic queue or a stream's reader may be
 /// told otherwise, so it is always written out.
@@ -33,6 +33,15 @@ impl Message {
         Self {
             schema: Some(names::COMMANDS_SCHEMA),
             ..Self::persistent(body, names::JSON_TYPE)
+        }
+    }
+
+    /// A marker among the commands of a shard: JSON of schema `order-markers.v1`, persistent.
+    #[must_use]
+    pub fn marker(marker: Marker) -> Self {
+        Self {
+            schema: Some(names::MARKERS_SCHEMA),
+            ..Self::persistent(marker.encode(), names::JSON_TYPE)
         }
     }
 

@@ -10,7 +10,6 @@ use lapin::{
 };
 
 use orderly_crashpoint::{CrashPoint, Injected, reach};
-use orderly_protocol::names;
 
 use crate::{
     channel::Channel,
@@ -89,14 +88,14 @@ impl Publisher {
         confirm
     }
 
-    /// [`Publisher::publish_mandatory`] of nothing, to see what the broker says. Not counted: it is no message.
+    /// [`Publisher::publish_mandatory`] of what means nothing, to see what the broker says. Not counted: it is no message.
     pub(crate) async fn probe(
         &mut self,
         exchange: &str,
         routing_key: &str,
+        probe: &Message,
     ) -> Result<Confirm, PublishUnknown> {
-        let probe = Message::transient("", names::JSON_TYPE);
-        self.attempt_mandatory(exchange, routing_key, &probe).await
+        self.attempt_mandatory(exchange, routing_key, probe).await
     }
 
     async fn attempt_mandatory(

@@ -9,9 +9,14 @@ use lapin::{
     options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
     types::FieldTable,
 };
-use orderly_protocol::{ShardId, names};
+use orderly_protocol::{Marker, ShardId, names};
 
-use crate::{connection::Connection, error::BrokerError};
+use crate::{
+    connection::Connection,
+    error::{BrokerError, PublishUnknown},
+    message::{Confirm, Message},
+    publisher::Publisher,
+};
 
 mod arguments;
 
@@ -172,6 +177,28 @@ pub async fn check(
         require(&queue, found)?;
     }
     Ok(())
+}
+
+/// Whether the node that `publisher` is connected to returns whatever is published to a generation: every key once.
+///
+/// # Errors
+/// The outcome of a probe is unknown, and the connection is lost.
+pub async fn is_unbound(
+    publisher: &mut Publisher,
+    generation: i32,
+    shard_count: i32,
+) -> Result<bool, PublishUnknown> {
+    let probe = Message::marker(Marker::Probe);
+    for shard in 0..shard_count {
+        let key = ShardId { generation, shard }.routing_key();
+        let answer = publisher
+            .probe(names::COMMANDS_EXCHANGE, &key, &probe)
+            .await?;
+        if answer != Confirm::Returned {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
 /// What the broker says of a queue or stream; `None` if it does not exist.

@@ -16,6 +16,7 @@ use orderly_http::Readiness;
 use orderly_payments::SandboxOptions;
 use orderly_protocol::limits;
 use orderly_store::{SessionProfile, Store};
+use orderly_worker::Resizing;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -192,7 +193,11 @@ async fn serve(
     )?;
     let client = client(&url, key.token())?;
     let token = process.lifecycle.token().clone();
-    role::worker::start(&process, (&database_url, &amqp_url), None)?;
+    let resizing = Resizing {
+        nodes: servers.amqp_nodes()?,
+        ..Resizing::default()
+    };
+    role::worker::start(&process, (&database_url, &amqp_url), None, resizing)?;
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let opening = async {

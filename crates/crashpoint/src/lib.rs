@@ -114,6 +114,23 @@ points! {
     /// All shards are handed over; the worker is still on the list of the living.
     BeforeLeave = "before_leave" in [Worker];
 
+    /// The lock of a resize is this worker's.
+    AfterResizeLock = "after_resize_lock" in [Worker];
+    /// The new queues are declared and bound; the row does not say so.
+    AfterResizeDeclared = "after_resize_declared" in [Worker];
+    /// The old queues will be unbound: there is no way back, and nothing was done yet.
+    BeforeUnbind = "before_unbind" in [Worker];
+    /// They are unbound, and no generation takes commands.
+    AfterUnbind = "after_unbind" in [Worker];
+    /// The new generation is current; nobody has probed the old one.
+    AfterFlip = "after_flip" in [Worker];
+    /// Marker 1 is in every old queue.
+    AfterMarker1 = "after_marker_1" in [Worker];
+    /// Marker 2 is.
+    AfterMarker2 = "after_marker_2" in [Worker];
+    /// Every old shard is drained; the row does not say so.
+    BeforeResizeDone = "before_resize_done" in [Worker];
+
     /// A round of copies is with the broker client, and its confirms are awaited.
     AfterCopiesSent = "after_copies_sent" in [Relay];
     /// A round of copies is confirmed; the offset is that of an earlier one.

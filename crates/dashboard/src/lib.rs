@@ -54,6 +54,13 @@ pub fn router(state: DashboardState) -> Router {
         )
         .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
         .route("/v1/shards", get(shards::list::handle))
+        .route("/v1/shards/resize", post(shards::resize::handle))
+        .route("/v1/shards/resize/abort", post(shards::abort::handle))
+        .route("/v1/shards/plan", post(shards::plan::handle))
+        .route("/v1/shards/{shard}/pause", post(shards::pause::one))
+        .route("/v1/shards/{shard}/resume", post(shards::resume::one))
+        .route("/v1/pause", post(shards::pause::all))
+        .route("/v1/resume", post(shards::resume::all))
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

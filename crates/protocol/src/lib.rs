@@ -23,6 +23,7 @@ mod fingerprint;
 pub mod ids;
 mod json;
 pub mod limits;
+mod marker;
 mod message;
 pub mod names;
 mod order_resource;
@@ -50,6 +51,7 @@ pub use event::{
 pub use field::{FieldFault, describe_faults};
 pub use fingerprint::{Fingerprint, fingerprint};
 pub use json::{JsonFault, parse_json};
+pub use marker::Marker;
 pub use message::{MessageUnreadable, decode_commands, encode_commands};
 pub use order_resource::{MoneyResource, OrderResource};
 pub use order_state::{StateUnreadable, order_state, parse_order_state};

@@ -24,6 +24,9 @@ pub const SCHEMA_HEADER: &str = "schema";
 /// The schema of command messages. A worker that finds another one leaves the shard to a worker that can read it.
 pub const COMMANDS_SCHEMA: &str = "order-commands.v1";
 
+/// The schema of [`crate::Marker`]s, which stand among the command messages of a shard whose generation ends.
+pub const MARKERS_SCHEMA: &str = "order-markers.v1";
+
 /// Content type of command messages and replies.
 pub const JSON_TYPE: &str = "application/json";
 

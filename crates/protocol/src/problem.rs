@@ -99,6 +99,14 @@ problem_codes! {
     OrderExists "order_exists" 409 false "The order exists already";
     /// A stock level below what orders hold.
     StockBelowReserved "stock_below_reserved" 409 false "Stock cannot fall below what is reserved";
+    /// A resize is under way, and this cannot be done beside it.
+    ResizeUnderWay "resize_under_way" 409 true "A resize is under way";
+    /// There is no resize to take back.
+    NoResize "no_resize" 409 false "No resize is under way";
+    /// A resize to the number of shards that there are.
+    SameShardCount "same_shard_count" 409 false "There are so many shards already";
+    /// What asks for every shard cannot be done while one is paused.
+    ShardsPaused "shards_paused" 409 true "A shard is paused";
     /// The receipt's time is over.
     ReceiptExpired "receipt_expired" 410 false "The receipt has expired";
     /// The order is not at the version that `If-Match` names.

@@ -24,7 +24,7 @@ pub(crate) use session::BatchSessions;
 
 use crate::cell::Row as Cell;
 use crate::{Fence, Store, StoreError};
-use orderly_protocol::Timestamp;
+use orderly_protocol::{ShardId, Timestamp};
 use session::BatchSession;
 
 /// One batch's transaction, begun behind its fence. Dropping it closes its session: everything it wrote is taken back.
@@ -84,6 +84,44 @@ impl Store {
 }
 
 impl BatchTransaction {
+    /// Notes that the shard met marker 1: what was routed to it before its generation's queues were unbound is ahead of the next.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn mark(&mut self, shard: ShardId) -> Result<(), StoreError> {
+        let marking = sqlx::query!(
+            "update shards set marked_at = coalesce(marked_at, $3)
+             where generation = $1 and shard = $2",
+            shard.generation,
+            shard.shard,
+            self.at,
+        );
+        let marked = self
+            .sessions
+            .bounded(marking.execute(&mut *self.session))
+            .await?;
+        StoreError::expect_rows("shards", 1, marked.rows_affected())
+    }
+
+    /// Notes that the shard met marker 2: it is drained, and from this commit on nobody holds a fence for it.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn drain(&mut self, shard: ShardId) -> Result<(), StoreError> {
+        let draining = sqlx::query!(
+            "update shards set drained_at = $3
+             where generation = $1 and shard = $2",
+            shard.generation,
+            shard.shard,
+            self.at,
+        );
+        let drained = self
+            .sessions
+            .bounded(draining.execute(&mut *self.session))
+            .await?;
+        StoreError::expect_rows("shards", 1, drained.rows_affected())
+    }
+
     /// Commits. An error leaves it unknown whether the batch was committed. Whoever runs it again must know that dedupe finds
     /// what was done, and that its events may never have gone out.
     ///

@@ -8,6 +8,7 @@ use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::resize::insert_shards;
 use crate::store::bounded;
 use crate::{Store, StoreError};
 
@@ -49,7 +50,64 @@ pub struct GenerationWatch {
     pub reload: Arc<Notify>,
 }
 
+/// A generation whose queues are consumed, or will be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServedGeneration {
+    /// Its shards.
+    pub layout: Layout,
+    /// Whether its shards may apply commands: it is current or ends, and every shard of those before it is drained.
+    pub may_start: bool,
+    /// Whether all its shards are drained: what still arrives is forwarded.
+    pub is_drained: bool,
+    /// Its shards that nobody may consume for now.
+    pub paused: Vec<i32>,
+}
+
 impl Store {
+    /// The generations whose queues workers consume, now or soon, in order.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn served_generations(&self) -> Result<Vec<ServedGeneration>, StoreError> {
+        let rows = bounded(
+            sqlx::query!(
+                r#"select generation, shard_count, prefetch, state = 'drained' as "is_drained!",
+                          (state in ('current', 'draining') and not exists (
+                              select from shards
+                              join generations as earlier using (generation)
+                              where earlier.generation < served.generation
+                                and earlier.state in ('current', 'draining')
+                                and shards.drained_at is null)) as "may_start!",
+                          array(select shards.shard from shards
+                                where shards.generation = served.generation
+                                  and exists (
+                                      select from pauses
+                                      where (pauses.generation is null
+                                             or (pauses.generation, pauses.shard)
+                                                = (shards.generation, shards.shard))
+                                        and (expires_at is null
+                                             or expires_at > clock_timestamp()))
+                                order by shards.shard) as "paused!"
+                   from generations as served
+                   where state in ('prepared', 'current', 'draining', 'drained')
+                   order by generation"#,
+            )
+            .fetch_all(self.pool()),
+        )
+        .await?;
+        let served = rows.into_iter().map(|row| ServedGeneration {
+            layout: Layout {
+                generation: row.generation,
+                shard_count: row.shard_count,
+                prefetch: row.prefetch,
+            },
+            may_start: row.may_start,
+            is_drained: row.is_drained,
+            paused: row.paused,
+        });
+        Ok(served.collect())
+    }
+
     /// The generation that takes new commands, if there is one.
     ///
     /// # Errors
@@ -88,16 +146,7 @@ impl Store {
             .await?
             .rows_affected();
             if created == 1 {
-                let shards = sqlx::query!(
-                    "insert into shards (generation, shard)
-                     select 1, shard from generate_series(0, $1 - 1) as shard",
-                    shard_count,
-                )
-                .execute(&mut *tx)
-                .await?
-                .rows_affected();
-                let expected = usize::try_from(shard_count).unwrap_or_default();
-                StoreError::expect_rows("shards", expected, shards)?;
+                insert_shards(&mut tx, 1, shard_count).await?;
             }
             let layout = sqlx::query_as!(
                 Layout,

@@ -37,6 +37,21 @@ impl Store {
         Ok(epoch)
     }
 
+    /// Whether the shard is drained: its generation has ended, and it met both markers.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn is_drained(&self, shard: ShardId) -> Result<bool, StoreError> {
+        let drained = sqlx::query_scalar!(
+            r#"select exists (
+                   select from shards
+                   where generation = $1 and shard = $2 and drained_at is not null) as "drained!""#,
+            shard.generation,
+            shard.shard,
+        );
+        bounded(drained.fetch_one(self.pool())).await
+    }
+
     /// Takes the shard, if its epoch is still `seen` and every earlier generation is drained.
     ///
     /// The update waits for the share lock of a batch in flight, so whatever an earlier owner commits is committed
@@ -63,6 +78,9 @@ impl Store {
                    join generations using (generation)
                    where earlier.generation < $1 and earlier.drained_at is null
                      and generations.state in ('current', 'draining'))
+               and exists (
+                   select from generations
+                   where generation = $1 and state in ('current', 'draining'))
              returning epoch",
                 shard.generation,
                 shard.shard,

@@ -44,6 +44,12 @@ pub struct ShardRow {
     pub claimed_at: Option<Timestamp>,
     /// Seconds since then, by the database's clock.
     pub claimed_seconds: Option<i64>,
+    /// Whether nobody may consume it for now.
+    pub is_paused: bool,
+    /// Whether it met both markers of the resize that ended its generation.
+    pub is_drained: bool,
+    /// Whether a shard of an earlier generation is not drained yet.
+    pub must_wait: bool,
 }
 
 /// A worker as people want to see it.
@@ -88,7 +94,17 @@ impl Store {
                                 where live.worker = owner and live.key = served.key) as "owner_alive!",
                         array(select worker from live
                               where live.key = served.key and live.worker is distinct from owner
-                              order by worker) as "standby!"
+                              order by worker) as "standby!",
+                        drained_at is not null as "is_drained!",
+                        exists (select from pauses
+                                where (pauses.generation is null
+                                       or (pauses.generation, pauses.shard)
+                                          = (served.generation, served.shard))
+                                  and (expires_at is null or expires_at > clock_timestamp())
+                               ) as "is_paused!",
+                        exists (select from served as earlier
+                                where earlier.generation < served.generation
+                                  and earlier.drained_at is null) as "must_wait!"
                  from served
                  order by generation, shard"#,
                 LIVE.as_secs_f64(),
@@ -107,6 +123,9 @@ impl Store {
             epoch: row.epoch,
             claimed_at: row.claimed_at,
             claimed_seconds: row.claimed_seconds,
+            is_paused: row.is_paused,
+            is_drained: row.is_drained,
+            must_wait: row.must_wait,
         });
         Ok(shards.collect())
     }
@@ -181,19 +200,15 @@ impl Store {
         Ok(())
     }
 
-    /// The shards of a generation that somebody else than `me` claimed last, with their epochs.
+    /// The shards that somebody else than `me` claimed last and that are not drained, with their epochs.
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn epochs_of_others(
-        &self,
-        generation: i32,
-        me: &str,
-    ) -> Result<Vec<(ShardId, i64)>, StoreError> {
+    pub async fn epochs_of_others(&self, me: &str) -> Result<Vec<(ShardId, i64)>, StoreError> {
         let rows = bounded(
             sqlx::query!(
-                "select shard, epoch from shards where generation = $1 and owner <> $2",
-                generation,
+                "select generation, shard, epoch from shards
+                 where drained_at is null and owner <> $1",
                 me,
             )
             .fetch_all(self.pool()),
@@ -201,7 +216,7 @@ impl Store {
         .await?;
         let epochs = rows.into_iter().map(|row| {
             let shard = ShardId {
-                generation,
+                generation: row.generation,
                 shard: row.shard,
             };
             (shard, row.epoch)

@@ -91,6 +91,6 @@ fn suspect_bytes(batch: &Batch) -> &[u8] {
     match batch.work.first() {
         Some(Work::Command(item)) => &item.bytes,
         Some(Work::Foreign { bytes, .. } | Work::Unreadable { bytes, .. }) => bytes,
-        None => &[],
+        Some(Work::Marker(_)) | None => &[],
     }
 }

@@ -50,7 +50,7 @@ pub(crate) struct Effects {
     /// Answers to waiting ingress processes: queue and reply.
     pub(crate) replies: Vec<(String, Reply)>,
     /// Commands whose order lives on another shard, in order.
-    pub(crate) forwards: Vec<(OrderId, bytes::Bytes)>,
+    pub(crate) forwards: Vec<(Option<OrderId>, bytes::Bytes)>,
     /// Commands that were known already.
     pub(crate) duplicates: u64,
 }
@@ -124,8 +124,10 @@ impl Book {
         for work in &batch.work {
             match work {
                 Work::Command(item) => self.take(item)?,
+                // Recorded by `process`: no command, no order.
+                Work::Marker(_) => {}
                 Work::Foreign { order_id, bytes } => {
-                    self.effects.forwards.push((*order_id, bytes.clone()));
+                    self.effects.forwards.push((Some(*order_id), bytes.clone()));
                 }
                 Work::Unreadable {
                     bytes,

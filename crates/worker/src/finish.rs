@@ -9,7 +9,7 @@ use orderly_crashpoint::{CrashPoint, reach};
 use orderly_domain::OrderId;
 use orderly_protocol::{RecordedEvent, ShardId, encode_commands, encode_events, names, shard_of};
 use orderly_store::GenerationWatch;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -21,32 +21,49 @@ use crate::failure::ShardError;
 const MOST_UNFINISHED: usize = 2;
 
 /// A committed batch.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Unfinished {
     pub(crate) events: Vec<RecordedEvent>,
-    pub(crate) forwards: Vec<(OrderId, Bytes)>,
+    /// Envelopes of other shards and whose orders they are; without an order, whatever a message held.
+    pub(crate) forwards: Vec<(Option<OrderId>, Bytes)>,
     /// Seconds from accept to commit of each decided command.
     pub(crate) waited: Vec<f64>,
     pub(crate) last_delivery: Option<Delivery>,
 }
 
+/// What the finisher is given, in order.
+#[derive(Debug)]
+enum Task {
+    Finish(Box<Unfinished>),
+    /// Tell when all before this is finished.
+    Tell(oneshot::Sender<()>),
+}
+
 /// The finisher of one subscription.
 #[derive(Debug)]
 pub(crate) struct Finisher {
-    sender: mpsc::Sender<Unfinished>,
+    sender: mpsc::Sender<Task>,
     task: JoinHandle<Result<(), ShardError>>,
     failed: CancellationToken,
 }
 
 impl Finisher {
     pub(crate) fn start(publisher: Publisher, layout: GenerationWatch) -> Self {
-        let (sender, mut receiver) = mpsc::channel::<Unfinished>(MOST_UNFINISHED);
+        let (sender, mut receiver) = mpsc::channel(MOST_UNFINISHED);
         let failed = CancellationToken::new();
         let on_failure = failed.clone();
         let mut steps = Steps { publisher, layout };
         let task = tokio::spawn(async move {
-            while let Some(unfinished) = receiver.recv().await {
-                if let Err(error) = steps.finish(unfinished).await {
+            while let Some(task) = receiver.recv().await {
+                let finished = match task {
+                    Task::Finish(unfinished) => steps.finish(*unfinished).await,
+                    Task::Tell(waiting) => {
+                        // Who waited may have been stopped.
+                        waiting.send(()).ok();
+                        Ok(())
+                    }
+                };
+                if let Err(error) = finished {
                     on_failure.cancel();
                     return Err(error);
                 }
@@ -62,7 +79,14 @@ impl Finisher {
 
     /// Hands a committed batch over; waits while too many are unfinished. False when the finisher has failed.
     pub(crate) async fn finish(&self, unfinished: Unfinished) -> bool {
-        self.sender.send(unfinished).await.is_ok()
+        let task = Task::Finish(Box::new(unfinished));
+        self.sender.send(task).await.is_ok()
+    }
+
+    /// Waits until everything handed over so far is published and acked. False when the finisher has failed.
+    pub(crate) async fn flush(&self) -> bool {
+        let (told, waiting) = oneshot::channel();
+        self.sender.send(Task::Tell(told)).await.is_ok() && waiting.await.is_ok()
     }
 
     /// Ends when a publish or an ack has failed: the subscription must end too.
@@ -111,7 +135,7 @@ impl Steps {
     }
 
     /// One message a command, in order. Where they go, order was never proven: each is counted and shown.
-    async fn forward(&mut self, forwards: Vec<(OrderId, Bytes)>) -> Result<(), ShardError> {
+    async fn forward(&mut self, forwards: Vec<(Option<OrderId>, Bytes)>) -> Result<(), ShardError> {
         for (order_id, bytes) in forwards {
             let layout = self
                 .layout
@@ -121,12 +145,19 @@ impl Steps {
                 .ok_or(ShardError::NotConfirmed("no generation is known"))?;
             let shard = ShardId {
                 generation: layout.generation,
-                shard: shard_of(order_id, layout.shard_count),
+                // What names no order is a dead letter wherever it is read.
+                shard: order_id.map_or(0, |order_id| shard_of(order_id, layout.shard_count)),
             };
-            tracing::warn!(order.id = %order_id, %shard, "forwarding a command of another shard");
-            let message = Message::commands(encode_commands(std::iter::once(bytes.as_ref())));
-            self.stored(names::COMMANDS_EXCHANGE, &shard.routing_key(), &message)
-                .await?;
+            tracing::warn!(order.id = ?order_id, %shard, "forwarding a command of another shard");
+            let message = Message::commands(match order_id {
+                Some(_) => encode_commands(std::iter::once(bytes.as_ref())).into(),
+                None => bytes,
+            });
+            let stored = self
+                .stored(names::COMMANDS_EXCHANGE, &shard.routing_key(), &message)
+                .await;
+            // It may have been returned by a generation that has just ended.
+            stored.inspect_err(|_| self.layout.reload.notify_one())?;
             reach(CrashPoint::AfterForward)?;
             metrics::counter!("orderly_forwarded_commands_total").increment(1);
         }

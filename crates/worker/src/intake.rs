@@ -8,8 +8,8 @@ use bytes::Bytes;
 use orderly_broker::Delivery;
 use orderly_domain::{Action, Command, CommandId, OrderId, ProducerId};
 use orderly_protocol::{
-    Envelope, EnvelopeError, Fingerprint, ShardId, Timestamp, decode_commands, describe_faults,
-    limits, names, shard_of,
+    Envelope, EnvelopeError, Fingerprint, Marker, ShardId, Timestamp, decode_commands,
+    describe_faults, limits, names, shard_of,
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
@@ -33,6 +33,8 @@ pub(crate) enum Work {
         /// The envelope as it came.
         bytes: Bytes,
     },
+    /// A marker of the resize that ends this shard's generation.
+    Marker(Marker),
     /// Bytes that cannot be read, or name no order.
     Unreadable {
         /// As they came.
@@ -122,12 +124,19 @@ impl Intake {
         if self.unknown.is_some() {
             return;
         }
-        if delivery.schema.as_deref() != Some(names::COMMANDS_SCHEMA) {
-            self.unknown = Some(delivery);
-            return;
-        }
-        let suspect = delivery.delivery_count.saturating_add(1) >= ALONE_FROM_DELIVERY;
-        let work = self.decode(&delivery);
+        let mut suspect = delivery.delivery_count.saturating_add(1) >= ALONE_FROM_DELIVERY;
+        let work = match delivery.schema.as_deref() {
+            Some(names::COMMANDS_SCHEMA) => self.decode(&delivery),
+            Some(names::MARKERS_SCHEMA) => {
+                // Nobody dies of one, and it can be parked nowhere.
+                suspect = false;
+                vec![decode_marker(&delivery)]
+            }
+            _ => {
+                self.unknown = Some(delivery);
+                return;
+            }
+        };
         let last = work.len().saturating_sub(1);
         let mut ends = Some(delivery);
         for (index, work) in work.into_iter().enumerate() {
@@ -142,14 +151,12 @@ impl Intake {
 
     fn decode(&self, delivery: &Delivery) -> Vec<Work> {
         let body = &delivery.body;
-        let unreadable = |detail: String| Work::Unreadable {
-            bytes: body.clone(),
-            headers: delivery.headers_json().to_string(),
-            detail,
-        };
         match decode_commands(body) {
             Ok(envelopes) if envelopes.is_empty() => {
-                vec![unreadable("the message holds no command".to_owned())]
+                vec![unreadable(
+                    delivery,
+                    "the message holds no command".to_owned(),
+                )]
             }
             Ok(envelopes) => envelopes
                 .into_iter()
@@ -158,7 +165,7 @@ impl Intake {
                     self.sort(bytes, delivery)
                 })
                 .collect(),
-            Err(error) => vec![unreadable(error.to_string())],
+            Err(error) => vec![unreadable(delivery, error.to_string())],
         }
     }
 
@@ -208,7 +215,8 @@ impl Intake {
             let full = batch.work.len() >= limits::BATCH_COMMANDS
                 || lines + next_lines > limits::BATCH_LINES
                 || bytes + next_bytes > limits::BATCH_BYTES;
-            if !batch.work.is_empty() && (full || next.suspect || batch.suspect) {
+            let alone = next.suspect || batch.suspect || next.work.is_last() || batch.is_last();
+            if !batch.work.is_empty() && (full || alone) {
                 break;
             }
             let next = self.queue.pop_front().expect("the front was just seen");
@@ -223,7 +231,27 @@ impl Intake {
     }
 }
 
+fn decode_marker(delivery: &Delivery) -> Work {
+    Marker::decode(&delivery.body).map_or_else(
+        |error| unreadable(delivery, error.to_string()),
+        Work::Marker,
+    )
+}
+
+fn unreadable(delivery: &Delivery, detail: String) -> Work {
+    Work::Unreadable {
+        bytes: delivery.body.clone(),
+        headers: delivery.headers_json().to_string(),
+        detail,
+    }
+}
+
 impl Batch {
+    /// Whether it is marker 2 of its shard, alone.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self.work[..], [Work::Marker(Marker::Second)])
+    }
+
     /// The commands of the batch, in order.
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.work.iter().filter_map(|work| match work {
@@ -272,6 +300,21 @@ impl Work {
         match self {
             Self::Command(item) => (item.lines(), item.bytes.len()),
             Self::Foreign { bytes, .. } | Self::Unreadable { bytes, .. } => (0, bytes.len()),
+            Self::Marker(_) => (0, 0),
+        }
+    }
+
+    fn is_last(&self) -> bool {
+        matches!(self, Self::Marker(Marker::Second))
+    }
+
+    /// What of it goes on to another shard, once this one is drained: whose order it is, if anybody's, and its bytes.
+    pub(crate) fn forward(self) -> Option<(Option<OrderId>, Bytes)> {
+        match self {
+            Self::Command(item) => Some((Some(item.order_id), item.bytes)),
+            Self::Foreign { order_id, bytes } => Some((Some(order_id), bytes)),
+            Self::Unreadable { bytes, .. } => Some((None, bytes)),
+            Self::Marker(_) => None,
         }
     }
 }

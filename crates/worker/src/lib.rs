@@ -2,7 +2,8 @@
 //!
 //! The life of a batch is `process`; everything else here serves it: `runner` keeps the connections and a
 //! task per shard, `membership` and `placement` tell which shards are this worker's, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
-//! batch knows and decides in memory, `finish` publishes and acks behind it.
+//! batch knows and decides in memory, `finish` publishes and acks behind it. `served` follows the generations of shards, and `resize`
+//! leads from one to the next.
 //!
 //! Invariant: nothing here cancels a consumer, returns a message to its queue, or acks before the commit.
 
@@ -16,8 +17,10 @@ mod membership;
 mod placement;
 mod process;
 mod reply;
+mod resize;
 mod runner;
+mod served;
 mod shard;
 
 pub use guard::in_guarded_decision;
-pub use runner::{WorkerOptions, run};
+pub use runner::{Resizing, WorkerOptions, run};

@@ -9,12 +9,13 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use orderly_protocol::ShardId;
-use orderly_store::{Layout, LiveWorker, Store, StoreError};
+use orderly_store::{LiveWorker, Store, StoreError};
 use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use crate::placement::{Member, Ranks, place};
+use crate::served::Served;
 
 /// Between two heartbeats: how late a worker that came or left is noticed. One that died is missed after five.
 const HEARTBEAT: Duration = Duration::from_secs(1);
@@ -33,6 +34,7 @@ const HOLD: Duration = Duration::from_secs(7);
 /// What the workers look like from here.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct View {
+    /// Of the shards that are not paused.
     ranks: HashMap<ShardId, Ranks>,
     /// Worker and routing key of each subscription of others.
     subscribed: BTreeSet<(String, String)>,
@@ -44,6 +46,11 @@ impl View {
     /// The worker that should own `shard`.
     fn owner(&self, shard: ShardId) -> Option<&str> {
         self.ranks.get(&shard)?.owner.as_deref()
+    }
+
+    /// Every shard has its ranks, but for those that are paused.
+    fn is_paused(&self, shard: ShardId) -> bool {
+        !self.ranks.contains_key(&shard)
     }
 
     fn wants(&self, shard: ShardId, worker: &str) -> bool {
@@ -67,7 +74,7 @@ pub(crate) struct Membership {
     store: Store,
     me: String,
     capacity: Option<usize>,
-    layout: Layout,
+    served: Served,
     told: Mutex<Told>,
     changed: Notify,
     view: watch::Sender<View>,
@@ -135,12 +142,12 @@ impl Tenure {
 }
 
 impl Membership {
-    pub(crate) fn new(store: Store, me: String, capacity: Option<usize>, layout: Layout) -> Self {
+    pub(crate) fn new(store: Store, me: String, capacity: Option<usize>, served: Served) -> Self {
         Self {
             store,
             me,
             capacity,
-            layout,
+            served,
             told: Mutex::default(),
             changed: Notify::new(),
             view: watch::Sender::default(),
@@ -149,6 +156,7 @@ impl Membership {
 
     /// Heartbeats until `stop`. While the database is away the last view stands.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
+        let mut served = self.served.clone();
         // Cut short as well: a database that does not answer must not hold up the end of a session.
         while let Some(beaten) = stop.run_until_cancelled(self.beat()).await {
             if let Err(error) = beaten {
@@ -160,6 +168,8 @@ impl Membership {
             tokio::select! {
                 () = stop.cancelled() => {}
                 () = sleep(HEARTBEAT) => {}
+                // Its shards want owners now.
+                () = served.changed() => {}
                 () = self.changed.notified() => sleep(TOLD_TOGETHER).await,
             }
         }
@@ -179,7 +189,6 @@ impl Membership {
     async fn beat(&self) -> Result<(), StoreError> {
         let me = self.heartbeat();
         let others = self.store.heartbeat(&me).await?;
-        let generation = self.layout.generation;
         let members: Vec<_> = std::iter::once(&me)
             .chain(&others)
             .map(|worker| Member {
@@ -190,19 +199,26 @@ impl Membership {
                 declined: &worker.declined,
             })
             .collect();
-        let shards: Vec<_> = (0..self.layout.shard_count)
-            .map(|shard| ShardId { generation, shard })
-            .collect();
-        let ranks = place(&shards, &members);
+        // Each generation for itself: a worker has its share of each.
+        let mut ranks = HashMap::new();
+        for served in self.served.now().iter() {
+            let generation = served.layout.generation;
+            let shards: Vec<_> = (0..served.layout.shard_count)
+                .map(|shard| ShardId { generation, shard })
+                .collect();
+            // All are placed, so that a pause moves no other shard.
+            let placed = shards.iter().copied().zip(place(&shards, &members));
+            ranks.extend(placed.filter(|(shard, _)| !served.paused.contains(&shard.shard)));
+        }
         let subscribed = others.iter().flat_map(|other| {
             let named = |key: &String| (other.worker.clone(), key.clone());
             other.subscribed.iter().map(named)
         });
         self.view.send_modify(|view| {
-            view.ranks = shards.into_iter().zip(ranks).collect();
+            view.ranks = ranks;
             view.subscribed = subscribed.collect();
         });
-        let epochs = self.store.epochs_of_others(generation, &self.me).await?;
+        let epochs = self.store.epochs_of_others(&self.me).await?;
         self.view
             .send_modify(|view| view.epochs = epochs.into_iter().collect());
         Ok(())
@@ -233,7 +249,8 @@ impl Membership {
         }
     }
 
-    /// Waits until the subscription must end: for the worker that ranks first and has subscribed, or to read the epoch anew.
+    /// Waits until the subscription must end: for the worker that ranks first and has subscribed, to read the epoch anew, or because
+    /// the shard is paused.
     pub(crate) async fn must_end(&self, tenure: &Tenure) {
         let mut views = self.view.subscribe();
         let gives_way = |view: &View| {
@@ -241,17 +258,23 @@ impl Membership {
             let ranked = view.wants(tenure.shard, &self.me);
             owner.is_some_and(|owner| !ranked || tenure.may_be_active(owner))
         };
-        loop {
-            let ending = views
-                .wait_for(|view| tenure.is_outdated(view) || gives_way(view))
-                .await;
-            let outdated = tenure.is_outdated(&ending.expect("the sender lives in self"));
-            let held_until = tenure.held_until();
-            if outdated || Instant::now() >= held_until {
-                return;
+        let at_once = |view: &View| tenure.is_outdated(view) || view.is_paused(tenure.shard);
+        let mut urgent = self.view.subscribe();
+        let giving_way = async {
+            loop {
+                let view = views.wait_for(gives_way).await;
+                drop(view.expect("the sender lives in self"));
+                let held_until = tenure.held_until();
+                if Instant::now() >= held_until {
+                    return;
+                }
+                // What asks for it now may have passed by then.
+                sleep_until(held_until).await;
             }
-            // What asks for it now may have passed by then.
-            sleep_until(held_until).await;
+        };
+        tokio::select! {
+            () = giving_way => {}
+            view = urgent.wait_for(at_once) => drop(view.expect("the sender lives in self")),
         }
     }
 

@@ -1,13 +1,13 @@
 //! The life of a batch, from its fence to its commit. Publishing and acking follow in `finish`.
 
 use orderly_crashpoint::{CrashPoint, reach};
-use orderly_protocol::{Outcome, RecordedEvent, Timestamp};
-use orderly_store::{Fence, NewOutcome, Store};
+use orderly_protocol::{Marker, Outcome, RecordedEvent, Timestamp};
+use orderly_store::{BatchTransaction, Fence, NewOutcome, Store};
 use tokio::time::Instant;
 
 use crate::book::{Book, Effects};
 use crate::failure::ProcessError;
-use crate::intake::Batch;
+use crate::intake::{Batch, Work};
 
 /// What a committed batch leaves to publish, answer and forward.
 #[derive(Debug)]
@@ -76,6 +76,7 @@ pub(crate) async fn process(
     // write: one statement for all that was decided.
     let (writes, effects) = book.close();
     transaction.write(&writes).await?;
+    record_markers(&mut transaction, fence, batch).await?;
     reach(CrashPoint::AfterWrite)?;
 
     // commit: from here on the batch happened.
@@ -94,6 +95,22 @@ pub(crate) async fn process(
         decided,
         took: begun.elapsed().as_secs_f64(),
     })
+}
+
+/// The markers of a resize: what the shard met, on record with what it met before.
+async fn record_markers(
+    transaction: &mut BatchTransaction,
+    fence: &Fence,
+    batch: &Batch,
+) -> Result<(), ProcessError> {
+    for work in &batch.work {
+        match work {
+            Work::Marker(Marker::First) => transaction.mark(fence.shard).await?,
+            Work::Marker(Marker::Second) => transaction.drain(fence.shard).await?,
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Decided {

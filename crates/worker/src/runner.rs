@@ -2,6 +2,7 @@
 //!
 //! The connection is the unit of failure: when one is lost, every shard ends, both connections go, and all begin anew.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection, Turns};
 use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::ShardId;
-use orderly_store::{GenerationWatch, Layout, Store};
+use orderly_store::{GenerationWatch, Layout, ServedGeneration, Store};
 use tokio::sync::watch;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +21,8 @@ use crate::attempt::Attempts;
 use crate::failure::ShardError;
 use crate::membership::{Membership, Tenure};
 use crate::reply::{Replies, send_replies};
+use crate::resize::{self, Coordinator};
+use crate::served::Served;
 use crate::shard::{Context, Links, serve};
 
 /// A subscription that served this long was well: its failure is a new one.
@@ -43,13 +46,35 @@ pub struct WorkerOptions {
     pub broker: BrokerConfig,
     /// Unique to this process, also over restarts: the fence rests on it.
     pub owner: String,
-    /// Shards that it will own at the most; none: its share of them, whatever that is.
+    /// Shards that it will own at the most, of each generation; none: its share of them, whatever that is.
     pub max_shards: Option<NonZeroU16>,
+    /// How it takes its part in changes of the number of shards.
+    pub resizing: Resizing,
     /// Told whether the worker is connected and subscribed.
     pub ready: watch::Sender<bool>,
 }
 
-/// Serves its share of the shards of the current generation until `stop`, then hands all of them over and returns.
+/// What a worker needs to coordinate a resize.
+#[derive(Clone, Debug)]
+pub struct Resizing {
+    /// URLs of every node of the broker's cluster, if it has more than the one that `broker` leads to. Before the old generation
+    /// ends, each must have shown that it leads nobody there any more.
+    pub nodes: Vec<String>,
+    /// How old new queues are before they take commands.
+    pub settle: Duration,
+}
+
+impl Default for Resizing {
+    /// A quorum queue that was just declared is not crash-safe; the youngest that was lost was 2 s old.
+    fn default() -> Self {
+        Self {
+            nodes: Vec::new(),
+            settle: Duration::from_secs(10),
+        }
+    }
+}
+
+/// Serves its share of the shards of every generation until `stop`, then hands all of them over and returns.
 pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     let WorkerOptions {
         store,
@@ -57,13 +82,22 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         broker,
         owner,
         max_shards,
+        resizing,
         ready,
     } = options;
     let capacity = max_shards.map(|shards| usize::from(shards.get()));
     let attempts = Arc::new(Attempts::default());
     let turns = Turns::one_a_core(TURN);
+    let served = Served::follow(store.clone(), &layout, stop.clone());
+    let coordinator = Coordinator {
+        store: store.clone(),
+        broker: broker.clone(),
+        resizing,
+        name: owner.clone(),
+    };
+    let coordinating = tokio::spawn(resize::attend(coordinator, layout.clone(), stop.clone()));
     let mut backoff = Backoff::default();
-    while let Some(current) = known_layout(&layout, &stop).await {
+    while is_laid_out(&layout, &stop).await {
         match Links::open(&broker).await {
             Ok(links) => {
                 let begun = Instant::now();
@@ -75,13 +109,15 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     replies,
                     layout: layout.clone(),
                     turns: turns.clone(),
-                    membership: Membership::new(store.clone(), owner.clone(), capacity, current),
+                    membership: Membership::new(
+                        store.clone(),
+                        owner.clone(),
+                        capacity,
+                        served.clone(),
+                    ),
+                    served: served.clone(),
                 };
-                let session = Session {
-                    context,
-                    links,
-                    layout: current,
-                };
+                let session = Session { context, links };
                 ready.send_replace(true);
                 session.run(queued, &stop).await;
                 ready.send_replace(false);
@@ -98,6 +134,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         }
         pause(backoff.next_pause(), &stop).await;
     }
+    coordinating.await.expect("a panic ends the process");
 }
 
 impl Links {
@@ -117,27 +154,18 @@ impl Links {
 struct Session {
     context: Context,
     links: Links,
-    layout: Layout,
 }
 
 impl Session {
-    /// Until `stop`, a new layout, or the loss of a connection.
+    /// Until `stop`, or the loss of a connection.
     async fn run(
         self,
         queued: tokio::sync::mpsc::Receiver<(String, orderly_protocol::Reply)>,
         stop: &CancellationToken,
     ) {
-        let layout = self.layout;
         let session = Arc::new(self);
         let ending = stop.child_token();
         let tracker = TaskTracker::new();
-        for shard in 0..layout.shard_count {
-            let shard = ShardId {
-                generation: layout.generation,
-                shard,
-            };
-            tracker.spawn(keep_serving(Arc::clone(&session), shard, ending.clone()));
-        }
         let quiet = CancellationToken::new();
         let beating = tokio::spawn({
             let (session, quiet) = (Arc::clone(&session), quiet.clone());
@@ -149,7 +177,10 @@ impl Session {
             .publisher()
             .await
             .map(|publisher| tokio::spawn(send_replies(queued, publisher, quiet.clone())));
-        session.ended(&ending).await;
+        tokio::select! {
+            () = session.ended(&ending) => {}
+            () = Arc::clone(&session).serve_generations(&tracker, &ending) => {}
+        }
         ending.cancel();
         tracker.close();
         // Every shard's own steps are bounded: a batch by its retries, a publish and a close by their timeouts.
@@ -171,8 +202,6 @@ impl Session {
     }
 
     async fn ended(&self, stop: &CancellationToken) {
-        let mut loads = self.context.layout.current.clone();
-        let served = self.layout;
         tokio::select! {
             () = stop.cancelled() => {}
             () = self.links.consuming.lost().cancelled_owned() => {
@@ -181,9 +210,43 @@ impl Session {
             () = self.links.publishing.lost().cancelled_owned() => {
                 tracing::warn!("the publishing connection was lost");
             }
-            Ok(_) = loads.wait_for(|load| load.layout.is_some_and(|layout| layout != served)) => {
-                tracing::info!("the layout of the shards changed");
+        }
+    }
+
+    /// A task for every shard of every generation that is served, as they come and go. A generation that begins ends nothing of
+    /// the one before it.
+    async fn serve_generations(self: Arc<Self>, tracker: &TaskTracker, ending: &CancellationToken) {
+        let mut served = self.context.served.clone();
+        let mut running: BTreeMap<i32, CancellationToken> = BTreeMap::new();
+        loop {
+            let generations = served.now();
+            let is_served = |generation: &i32| {
+                let mut all = generations.iter();
+                all.any(|one| one.layout.generation == *generation)
+            };
+            running.retain(|generation, stop| {
+                let stays = is_served(generation);
+                if !stays {
+                    stop.cancel();
+                }
+                stays
+            });
+            for ServedGeneration { layout, .. } in generations.iter() {
+                running.entry(layout.generation).or_insert_with(|| {
+                    let stop = ending.child_token();
+                    for shard in 0..layout.shard_count {
+                        let shard = ShardId {
+                            generation: layout.generation,
+                            shard,
+                        };
+                        let session = Arc::clone(&self);
+                        let all = ending.clone();
+                        tracker.spawn(keep_serving(session, shard, *layout, stop.clone(), all));
+                    }
+                    stop
+                });
             }
+            served.changed().await;
         }
     }
 }
@@ -191,11 +254,19 @@ impl Session {
 /// One shard for the length of a session, whenever this worker ranks for it: after each failure that leaves the connections
 /// alive, a new subscription. A queue that is missing or full, the shard's own or that of what it publishes, must not stop its
 /// neighbours.
-async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationToken) {
+///
+/// `stop` ends this shard; what ends its connection ends all.
+async fn keep_serving(
+    session: Arc<Session>,
+    shard: ShardId,
+    layout: Layout,
+    stop: CancellationToken,
+    all: CancellationToken,
+) {
     let membership = &session.context.membership;
     let mut backoff = Backoff::default();
     while let Some(tenure) = stop.run_until_cancelled(membership.wanted(shard)).await {
-        let served = serve_for(&session, &tenure, &stop).await;
+        let served = serve_for(&session, &tenure, layout, &stop).await;
         if tenure.age() > WELL {
             backoff.reset();
         }
@@ -204,7 +275,7 @@ async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationT
         };
         tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
         match error {
-            ShardError::Broker(error) if !error.is_not_found() => stop.cancel(),
+            ShardError::Broker(error) if !error.is_not_found() => all.cancel(),
             ShardError::UnknownSchema { .. } => {
                 membership.decline(shard);
                 pause(UNKNOWN_SCHEMA_PAUSE, &stop).await;
@@ -223,15 +294,12 @@ async fn keep_serving(session: Arc<Session>, shard: ShardId, stop: CancellationT
 async fn serve_for(
     session: &Session,
     tenure: &Tenure,
+    layout: Layout,
     stop: &CancellationToken,
 ) -> Result<(), ShardError> {
-    let Session {
-        context,
-        links,
-        layout,
-    } = session;
+    let Session { context, links } = session;
     let ending = stop.child_token();
-    let mut serving = pin!(serve(context, links, tenure, *layout, &ending));
+    let mut serving = pin!(serve(context, links, tenure, layout, &ending));
     tokio::select! {
         biased;
         served = &mut serving => return served,
@@ -240,13 +308,13 @@ async fn serve_for(
     serving.await
 }
 
-/// The layout, as soon as one is known; none when it is time to stop.
-async fn known_layout(layout: &GenerationWatch, stop: &CancellationToken) -> Option<Layout> {
+/// Waits until there is a generation; false when it is time to stop.
+async fn is_laid_out(layout: &GenerationWatch, stop: &CancellationToken) -> bool {
     let mut loads = layout.current.clone();
     tokio::select! {
         biased;
-        () = stop.cancelled() => None,
-        load = loads.wait_for(|load| load.layout.is_some()) => load.ok()?.layout,
+        () = stop.cancelled() => false,
+        load = loads.wait_for(|load| load.layout.is_some()) => load.is_ok(),
     }
 }
 

@@ -13,10 +13,11 @@ use tokio_util::sync::CancellationToken;
 use crate::attempt::Attempts;
 use crate::failure::{ProcessError, ShardError};
 use crate::finish::{Finisher, Unfinished};
-use crate::intake::{Batch, Intake, Undecidable};
+use crate::intake::{Batch, Intake, Undecidable, Work};
 use crate::membership::{Membership, Tenure};
 use crate::process::{Committed, process};
 use crate::reply::Replies;
+use crate::served::Served;
 
 /// How long a batch, and what it falls into when one of its commands is at fault, is tried again in place before its
 /// subscription is given up. A delivery is never held for minutes: the broker's consumer timeout would take it away.
@@ -31,6 +32,7 @@ pub(crate) struct Context {
     pub(crate) layout: GenerationWatch,
     pub(crate) turns: Turns,
     pub(crate) membership: Membership,
+    pub(crate) served: Served,
 }
 
 /// The broker's two connections: a blocked publisher must not hold up acks.
@@ -51,14 +53,22 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), ShardError> {
     let shard = tenure.shard();
+    // What was accepted before this generation is applied before anything of it.
+    let may_start = context.served.may_start(shard);
+    if stop.run_until_cancelled(may_start).await.is_none() {
+        return Ok(());
+    }
     // The epoch is read before the broker may deliver anything: a claim then fails if anybody else came first.
     let seen = context
         .store
         .epoch(shard)
         .await
         .map_err(ShardError::Database)?;
-    let seen = seen.ok_or(ShardError::NotOurs)?;
-    tenure.epoch_read(seen);
+    if let Some(seen) = seen {
+        tenure.epoch_read(seen);
+    } else if !is_drained(context, shard).await? {
+        return Err(ShardError::NotOurs);
+    }
     let prefetch = u16::try_from(layout.prefetch).expect("generations_prefetch bounds it");
     let publisher = links
         .publishing
@@ -78,10 +88,18 @@ pub(crate) async fn serve(
         finisher: Finisher::start(publisher, context.layout.clone()),
         intake: Intake::new(shard, layout.shard_count),
     };
-    let ended = serving.run(shard, seen, stop).await;
+    let ended = match seen {
+        Some(seen) => serving.run(shard, seen, stop).await,
+        None => serving.forward(stop).await,
+    };
     let ended = serving.hand_over(ended).await;
     context.membership.ended(shard);
     ended
+}
+
+async fn is_drained(context: &Context, shard: ShardId) -> Result<bool, ShardError> {
+    let drained = context.store.is_drained(shard).await;
+    drained.map_err(ShardError::Database)
 }
 
 struct Serving<'a> {
@@ -121,8 +139,39 @@ impl Serving<'_> {
             {
                 self.intake.push(delivery);
             }
-            if let Some(batch) = self.intake.next_batch()? {
-                self.apply(&fence, batch, turn, stop).await?;
+            let Some(batch) = self.intake.next_batch()? else {
+                continue;
+            };
+            // What drains the shard is true only of one that owes nothing any more.
+            let is_last = batch.is_last();
+            if is_last && !self.finisher.flush().await {
+                return Err(ShardError::FinisherFailed);
+            }
+            self.apply(&fence, batch, turn, stop).await?;
+            if is_last {
+                tracing::info!(%shard, "drained");
+                return Ok(());
+            }
+        }
+    }
+
+    /// What arrives on a drained shard goes on to the generation that takes commands, in its order. Nothing accepted does, unless a
+    /// broker's node knew nothing of the unbinding for longer than both markers took.
+    async fn forward(&mut self, stop: &CancellationToken) -> Result<(), ShardError> {
+        loop {
+            let Some(delivery) = self.next(stop).await? else {
+                return Ok(());
+            };
+            self.intake.push(delivery);
+            while let Some(batch) = self.intake.next_batch()? {
+                let unfinished = Unfinished {
+                    forwards: batch.work.into_iter().filter_map(Work::forward).collect(),
+                    last_delivery: batch.last_delivery,
+                    ..Unfinished::default()
+                };
+                if !self.finisher.finish(unfinished).await {
+                    return Err(ShardError::FinisherFailed);
+                }
             }
         }
     }

@@ -2,14 +2,17 @@
 
 use std::{sync::Arc, time::Duration};
 
-use orderly_protocol::names;
+use orderly_protocol::{Marker, names};
 use tokio::time::{Instant, sleep};
 use tokio_util::task::TaskTracker;
 
 use super::{Layout, Shared, shard::ShardSet};
 use crate::{
-    backoff::Backoff, config::BrokerConfig, connection::Connection, error::BrokerError,
-    message::Confirm,
+    backoff::Backoff,
+    config::BrokerConfig,
+    connection::Connection,
+    error::BrokerError,
+    message::{Confirm, Message},
 };
 
 /// A connection that lasted this long begins the pauses anew.
@@ -113,7 +116,10 @@ async fn finished(shared: &Shared, tasks: &TaskTracker) {
 async fn connect(config: &BrokerConfig) -> Result<Connection, BrokerError> {
     let connection = Connection::open(config).await?;
     let mut publisher = connection.publisher().await?;
-    let probed = publisher.probe(names::COMMANDS_EXCHANGE, PROBE_KEY).await;
+    let probe = Message::marker(Marker::Probe);
+    let probed = publisher
+        .probe(names::COMMANDS_EXCHANGE, PROBE_KEY, &probe)
+        .await;
     match probed.map_err(|unknown| unknown.0)? {
         Confirm::Returned => {}
         Confirm::Stored | Confirm::Refused => tracing::warn!("a queue is bound by the probe's key"),

@@ -1,4 +1,7 @@
-//! `orderly shards`: who owns what, and what waits.
+//! `orderly shards`: who owns what, and what waits; another number of shards; pauses.
+
+pub(crate) mod pause;
+mod resize;
 
 use serde_json::Value;
 
@@ -8,7 +11,7 @@ use crate::{
     output::{Format, age, plain},
 };
 
-/// Show the shards
+/// Show the shards, change their number, pause some
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
@@ -16,7 +19,9 @@ use crate::{
     before_help = "\
 Examples:
   orderly shards list
-  orderly shards list -o json"
+  orderly shards plan 24
+  orderly shards resize 24 --reason 'more workers for the sale'
+  orderly shards pause 3 --reason 'looking at an order' --expires-in 10m"
 )]
 pub(crate) struct ShardsArgs {
     #[command(subcommand)]
@@ -26,12 +31,17 @@ pub(crate) struct ShardsArgs {
 #[derive(Debug, clap::Subcommand)]
 enum ShardsAction {
     List(ListArgs),
+    Plan(resize::PlanArgs),
+    Resize(resize::ResizeArgs),
+    Pause(pause::PauseShardArgs),
+    Resume(pause::ResumeShardArgs),
 }
 
 /// List the shards: owner, standby, epoch, age of the ownership, and what waits in the queue
 ///
 /// owned: its owner is alive. ready: somebody consumes it and will own it with the next command. unserved: nobody consumes it,
-/// and commands wait.
+/// and commands wait. paused: nobody may. waiting: a resize is under way, and the shards before it are not drained. drained: it
+/// is one of those before, and has nothing left.
 ///
 /// Needs the scope ops:read.
 #[derive(Debug, clap::Args)]
@@ -48,6 +58,10 @@ struct ListArgs {
 pub(crate) async fn run(args: ShardsArgs, format: Format) -> anyhow::Result<Exit> {
     match args.action {
         ShardsAction::List(args) => list(args, format).await,
+        ShardsAction::Plan(args) => resize::plan(args, format).await,
+        ShardsAction::Resize(args) => resize::resize(args, format).await,
+        ShardsAction::Pause(args) => pause::pause_shard(args, format).await,
+        ShardsAction::Resume(args) => pause::resume_shard(args, format).await,
     }
 }
 
@@ -84,6 +98,19 @@ async fn list(args: ListArgs, format: Format) -> anyhow::Result<Exit> {
             plain(&row["depth"]),
         ]
     })?;
+    for pause in rows(&mut found, "pauses") {
+        eprintln!(
+            "paused: {}, by {}, until {}: {}",
+            pause::which(&pause),
+            plain(&pause["paused_by"]),
+            pause::until(&pause),
+            plain(&pause["reason"])
+        );
+    }
+    if let Some(step) = found["resize"]["step"].as_str() {
+        let to = plain(&found["resize"]["to"]);
+        eprintln!("a resize to {to} shards is under way: {step}");
+    }
     let unserved = shards.iter().filter(|row| row["state"] == "unserved");
     match unserved.count() {
         0 => {}

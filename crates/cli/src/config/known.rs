@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) const CONFIG: &str = "ORDERLY_CONFIG";
 
 /// In the order in which people meet them.
-pub(crate) const KNOWN: [Known; 13] = [
+pub(crate) const KNOWN: [Known; 14] = [
     Known {
         name: "ORDERLY_URL",
         kind: Kind::Text,
@@ -61,6 +61,12 @@ pub(crate) const KNOWN: [Known; 13] = [
         kind: Kind::Secret,
         about: "RabbitMQ",
         check: |text| parse::amqp_url(text).map(drop),
+    },
+    Known {
+        name: "ORDERLY_AMQP_NODES",
+        kind: Kind::Secret,
+        about: "every node of a RabbitMQ cluster, for workers",
+        check: |text| parse::amqp_urls(text).map(drop),
     },
     Known {
         name: "ORDERLY_HTTP_ADDR",

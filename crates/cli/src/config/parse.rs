@@ -27,6 +27,11 @@ pub(crate) fn amqp_url(text: &str) -> Result<String, String> {
     url(text, &["amqp", "amqps"]).map(|_| text.to_owned())
 }
 
+/// RabbitMQ URLs, comma-separated.
+pub(crate) fn amqp_urls(text: &str) -> Result<Vec<String>, String> {
+    text.split(',').map(|url| amqp_url(url.trim())).collect()
+}
+
 /// Where a listener of Orderly is reached. It may have a path, if a proxy gives it one.
 pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     let url = url(text, &["http", "https"])?;

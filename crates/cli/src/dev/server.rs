@@ -71,6 +71,23 @@ impl Servers {
         }
     }
 
+    /// Each node of a cluster; none where there is one broker, or where somebody else knows.
+    pub(crate) fn amqp_nodes(&self) -> anyhow::Result<Vec<String>> {
+        let Self::Private {
+            servers,
+            balancer: Some(_),
+        } = self
+        else {
+            return Ok(Vec::new());
+        };
+        let url = servers.amqp_url();
+        let ports = servers.brokers();
+        ports
+            .iter()
+            .map(|(_, port)| with_port(&url, *port))
+            .collect()
+    }
+
     /// The private ones.
     pub(crate) fn private(&self) -> Option<&DevEnv> {
         match self {

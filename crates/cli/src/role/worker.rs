@@ -1,13 +1,18 @@
 //! `orderly worker`: applies commands.
 
 use std::num::NonZeroU16;
+use std::time::Duration;
 
 use orderly_store::SessionProfile;
-use orderly_worker::WorkerOptions;
+use orderly_worker::{Resizing, WorkerOptions};
 use tokio::sync::watch;
 
 use super::{Process, Role, RoleFlags, broker, instance, listen, store};
-use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
+use crate::{
+    config::{Settings, parse},
+    exit::Exit,
+    lifecycle::DRAIN_DELAY,
+};
 
 /// Run a worker: it applies commands to orders, one at a time, in order
 #[derive(Debug, clap::Args)]
@@ -21,6 +26,12 @@ pub(crate) struct WorkerArgs {
     /// Own no more than N shards [default: its fair share]
     #[arg(long, value_name = "N")]
     max_shards: Option<NonZeroU16>,
+    /// Nodes of a RabbitMQ cluster: URLs, comma-separated; a resize asks each [env: ORDERLY_AMQP_NODES]
+    #[arg(long, value_name = "URLS")]
+    amqp_nodes: Option<String>,
+    /// Seconds that the queues of a resize have before they take commands: a younger one is not crash-safe
+    #[arg(long, value_name = "SECONDS", default_value_t = Resizing::default().settle.as_secs())]
+    settle_seconds: u64,
 }
 
 /// One transaction at a time per shard, for the 16 shards of a default layout, and some for attempts and the layout. More
@@ -30,14 +41,28 @@ const MAX_CONNECTIONS: u32 = 20;
 pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_role();
     let config = args.flags.look_up(&mut settings, Role::Worker);
-    let config = settings.finish(|| config)?;
+    let resizing = resizing(&args, &mut settings);
+    let (config, resizing) = settings.finish(|| config.zip(resizing))?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
     let urls = (&*config.database_url, &*config.amqp_url);
-    start(&process, urls, args.max_shards)?;
+    start(&process, urls, args.max_shards, resizing)?;
     process.serve_probes(listener);
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
+}
+
+fn resizing(args: &WorkerArgs, settings: &mut Settings) -> Option<Resizing> {
+    let nodes = settings.or_default(
+        args.amqp_nodes.as_ref(),
+        "ORDERLY_AMQP_NODES",
+        Vec::new(),
+        parse::amqp_urls,
+    );
+    Some(Resizing {
+        nodes: nodes?,
+        settle: Duration::from_secs(args.settle_seconds),
+    })
 }
 
 /// Starts the role in this process.
@@ -45,6 +70,7 @@ pub(crate) fn start(
     process: &Process,
     (database_url, amqp_url): (&str, &str),
     max_shards: Option<NonZeroU16>,
+    resizing: Resizing,
 ) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
     let store = store(
@@ -61,6 +87,7 @@ pub(crate) fn start(
         broker: broker(amqp_url, Role::Worker),
         owner: instance(Role::Worker),
         max_shards,
+        resizing,
         ready,
     };
     let check = lifecycle.readiness().check("worker");

@@ -45,6 +45,8 @@ enum Way {
     HandOver,
     /// Deliveries that two processes died of.
     Suspect,
+    /// The number of shards changes.
+    Resize,
 }
 
 /// Long enough for most of the points of a pass; as many follow as it takes.
@@ -60,7 +62,8 @@ const DEATHS_BEFORE_A_SUSPECT: usize = 3;
 /// Which shard holds a redelivered message, and who consumes it, is chance.
 const SUSPECT_TRIES: usize = 6;
 const SUSPECT_LIMIT: Duration = Duration::from_secs(10);
-const SHARDS: i32 = 4;
+/// From the one to the other and back, so that there is always a shard that an order does not belong to.
+const SHARDS: [&str; 2] = ["6", "4"];
 
 impl Doing {
     fn name(self) -> &'static str {
@@ -104,6 +107,14 @@ fn way(point: CrashPoint) -> Way {
         | P::AfterPaymentAck => Way::Load,
         P::BeforeDrain | P::AfterDrain | P::AfterHandOver | P::BeforeLeave => Way::HandOver,
         P::AfterAttemptBegin | P::BeforeAttemptEnd => Way::Suspect,
+        P::AfterResizeLock
+        | P::AfterResizeDeclared
+        | P::BeforeUnbind
+        | P::AfterUnbind
+        | P::AfterFlip
+        | P::AfterMarker1
+        | P::AfterMarker2
+        | P::BeforeResizeDone => Way::Resize,
     }
 }
 
@@ -180,6 +191,7 @@ async fn pass(doing: Doing) {
     let done = AtomicBool::new(false);
     let judge = Judge::new(&system);
     let crashes = RefCell::new(Vec::new());
+    let (dashboard, key) = (system.dashboard.url.clone(), system.key.clone());
     let System {
         env,
         ingress,
@@ -193,6 +205,8 @@ async fn pass(doing: Doing) {
         doing,
         began: Instant::now(),
         crashes: &crashes,
+        dashboard: &dashboard,
+        key: &key,
     };
     let url = ingress.url.trim_start_matches("http://").to_owned();
     let crashing = async {
@@ -206,7 +220,11 @@ async fn pass(doing: Doing) {
         }
         done.store(true, Ordering::SeqCst);
     };
-    let (posted, storms, ()) = tokio::join!(needles.post(&done), judge.storms(&done), crashing);
+    let (posted, storms, ()) = tokio::join!(
+        needles.post(&judge.env, &done),
+        judge.storms(&done),
+        crashing
+    );
     posted.all_arrived(&system).await;
     system.verify();
     let accepted: u64 = storms.iter().sum();
@@ -231,6 +249,9 @@ struct Matrix<'a> {
     began: Instant,
     /// When each happened.
     crashes: &'a RefCell<Vec<Duration>>,
+    /// Where the number of shards is changed, and by whom.
+    dashboard: &'a str,
+    key: &'a str,
 }
 
 impl Matrix<'_> {
@@ -314,6 +335,7 @@ impl Matrix<'_> {
         for point in points(Whose::Worker, Way::Suspect) {
             self.suspect(point).await;
         }
+        self.resizes(points(Whose::Worker, Way::Resize)).await;
         *last = Role::start(self.env, "worker");
     }
 
@@ -344,6 +366,50 @@ impl Matrix<'_> {
                 None => return,
             }
         }
+    }
+
+    /// A coordinator comes to each point once, and what it began is ended by another one, or by itself after an error.
+    async fn resizes(&self, points: Vec<CrashPoint>) {
+        if self.doing == Doing::Error && !points.is_empty() {
+            let at_once: Vec<_> = points.iter().map(|point| (*point, 1)).collect();
+            let mut worker = self.armed("worker", "127.0.0.1:0", &at_once);
+            self.request_resize(0).await;
+            for point in points {
+                self.happened(&mut worker, point).await;
+            }
+            self.resized().await;
+            worker.kill();
+            return;
+        }
+        for (round, point) in points.into_iter().enumerate() {
+            let mut worker = self.armed("worker", "127.0.0.1:0", &[(point, 1)]);
+            self.request_resize(round).await;
+            self.happened(&mut worker, point).await;
+            let mut heir = Role::start(self.env, "worker");
+            self.resized().await;
+            heir.kill();
+        }
+    }
+
+    async fn request_resize(&self, round: usize) {
+        let count = SHARDS[round % SHARDS.len()];
+        let args = ["shards", "resize", count, "--no-wait"];
+        let mut resize = orderly(self.env, &args);
+        resize
+            .env("ORDERLY_URL", self.dashboard)
+            .env("ORDERLY_API_KEY", self.key);
+        let output = tokio::task::spawn_blocking(move || resize.output().unwrap());
+        let output = output.await.unwrap();
+        assert!(output.status.success(), "{output:?}");
+    }
+
+    /// Waits until no resize is open.
+    async fn resized(&self) {
+        until("the resize ends", async || {
+            let open = ["select count(*) from resizes where finished_at is null"];
+            self.env.psql(&open).await.unwrap().trim() == "0"
+        })
+        .await;
     }
 
     /// Lets workers die of what they receive, until one of them suspects it.
@@ -442,9 +508,9 @@ impl Needles {
         }
     }
 
-    async fn post(mut self, done: &AtomicBool) -> Self {
+    async fn post(mut self, env: &TestEnv, done: &AtomicBool) -> Self {
         while !done.load(Ordering::SeqCst) {
-            self.publish_foreign().await;
+            self.publish_foreign(env).await;
             tokio::time::sleep(NEEDLE_EVERY).await;
             self.place_and_poison().await;
             tokio::time::sleep(NEEDLE_EVERY).await;
@@ -453,7 +519,7 @@ impl Needles {
     }
 
     /// A command in the queue of a shard that its order does not belong to.
-    async fn publish_foreign(&mut self) {
+    async fn publish_foreign(&mut self, env: &TestEnv) {
         let order_id = OrderId(self.order);
         let data = json!({"key": "n", "value": self.foreign.to_string()});
         let envelope = Envelope {
@@ -469,17 +535,23 @@ impl Needles {
             traceparent: None,
             reply_to: None,
         };
-        let wrong = ShardId {
-            generation: 1,
-            shard: (shard_of(order_id, SHARDS) + 1) % SHARDS,
-        };
         let bytes = envelope.encode();
         let message = Message::commands(encode_commands(std::iter::once(bytes.as_slice())));
-        let publisher = &mut self.publisher;
-        let stored = publisher
-            .publish_mandatory(names::COMMANDS_EXCHANGE, &wrong.routing_key(), &message)
-            .await;
-        assert_eq!(stored.unwrap(), Confirm::Stored);
+        let current =
+            "select generation || ' ' || shard_count from generations where state = 'current'";
+        loop {
+            let layout = env.psql(&[current]).await.unwrap();
+            let (generation, shards) = layout.trim().split_once(' ').unwrap();
+            let (generation, shards): (_, i32) =
+                (generation.parse().unwrap(), shards.parse().unwrap());
+            let shard = (shard_of(order_id, shards) + 1) % shards;
+            let key = ShardId { generation, shard }.routing_key();
+            let publisher = &mut self.publisher;
+            let publish = publisher.publish_mandatory(names::COMMANDS_EXCHANGE, &key, &message);
+            if publish.await.unwrap() == Confirm::Stored {
+                break;
+            }
+        }
         self.foreign += 1;
     }
 

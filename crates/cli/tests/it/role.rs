@@ -41,6 +41,10 @@ impl Role {
         crash_points: &str,
     ) -> Self {
         let mut command = orderly(env, &[name, "--http-addr", address, "--log-format", "json"]);
+        if name == "worker" {
+            // The broker of a test is not killed while a resize is young, which is what new queues settle for.
+            command.args(["--settle-seconds", "0"]);
+        }
         if !crash_points.is_empty() {
             command.env("CRASH_POINTS", crash_points);
         }

@@ -8,6 +8,8 @@ use orderly_store::{ShardRow, Store, WorkerRow};
 use serde::Serialize;
 
 use super::Depths;
+use super::pause::PauseResource;
+use super::resize::ResizeResource;
 use crate::failure::database;
 
 /// What is there now.
@@ -15,6 +17,12 @@ use crate::failure::database;
 pub(crate) struct Listed {
     /// The generation that takes new commands.
     generation: Option<i32>,
+    /// The resize that is under way.
+    resize: Option<ResizeResource>,
+    /// That one, or else the one that ended last.
+    last_resize: Option<ResizeResource>,
+    /// Every pause that holds.
+    pauses: Vec<PauseResource>,
     shards: Vec<ShardResource>,
     workers: Vec<WorkerResource>,
 }
@@ -23,6 +31,9 @@ pub(crate) struct Listed {
 struct ShardResource {
     /// Its routing key, as `g1.003`.
     shard: String,
+    /// - `paused`: nobody consumes it, because somebody said so.
+    /// - `drained`: its generation has ended; what still arrives is forwarded.
+    /// - `waiting`: its generation begins when the one before it is drained.
     /// - `owned`: its owner is alive.
     /// - `ready`: somebody consumes it, and will own it with the next command.
     /// - `unserved`: nobody consumes it; commands wait.
@@ -68,8 +79,14 @@ pub(crate) async fn handle(
         let depth = depths.get(&row.shard).copied();
         ShardResource::new(row, depth)
     };
+    let last = store.last_resize().await.map_err(database)?;
+    let open = last.clone().filter(|last| last.finished_at.is_none());
+    let pauses = store.pauses().await.map_err(database)?;
     Ok(Json(Listed {
         generation: layout.map(|layout| layout.generation),
+        resize: open.map(ResizeResource::from),
+        last_resize: last.map(ResizeResource::from),
+        pauses: pauses.into_iter().map(PauseResource::from).collect(),
         shards: rows.into_iter().map(resource).collect(),
         workers: workers.into_iter().map(WorkerResource::from).collect(),
     }))
@@ -77,7 +94,13 @@ pub(crate) async fn handle(
 
 impl ShardResource {
     fn new(row: ShardRow, depth: Option<u32>) -> Self {
-        let state = if row.owner_alive {
+        let state = if row.is_paused {
+            "paused"
+        } else if row.is_drained {
+            "drained"
+        } else if row.must_wait {
+            "waiting"
+        } else if row.owner_alive {
             "owned"
         } else if row.standby.is_empty() {
             "unserved"

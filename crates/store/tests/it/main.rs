@@ -8,6 +8,7 @@ mod key;
 mod order_list;
 mod read;
 mod relay;
+mod resize;
 mod schema;
 mod shard;
 mod silence;

@@ -83,6 +83,31 @@ const REFUSED: &[(&str, &str)] = &[
         "update shards set epoch = 1",
     ),
     (
+        "shards_marked_before_drained",
+        "update shards set drained_at = now()",
+    ),
+    (
+        "resizes_one_open",
+        "insert into generations (generation, shard_count, prefetch, state)
+             values (2, 1, 32, 'prepared'), (3, 1, 32, 'prepared');
+         insert into resizes (from_generation, to_generation, requested_by, reason)
+             values (1, 2, 'a', 'b'), (1, 3, 'a', 'b')",
+    ),
+    (
+        "resizes_finished",
+        "insert into generations (generation, shard_count, prefetch, state) values (2, 1, 32, 'prepared');
+         insert into resizes (from_generation, to_generation, step, requested_by, reason)
+             values (1, 2, 'done', 'a', 'b')",
+    ),
+    (
+        "pauses_once",
+        "insert into pauses (paused_by, reason) values ('a', 'b'), ('c', 'd')",
+    ),
+    (
+        "pauses_one_or_all",
+        "insert into pauses (generation, paused_by, reason) values (1, 'a', 'b')",
+    ),
+    (
         "shards_generation_fkey",
         "insert into shards (generation, shard) values (9, 0)",
     ),
@@ -125,7 +150,9 @@ const MIGRATIONS: &str = "\
 8 3afd13d72eb14e99
 9 df0af2ebe3f7dafa
 10 403d628a84c52445
-11 7605e2838d67c20c";
+11 7605e2838d67c20c
+12 7cf9dc1afed4dac9
+13 b209e368c45a53dd";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {

@@ -78,7 +78,7 @@ async fn a_drained_shard_is_neither_claimed_nor_written() {
     let store = worker(&database).await;
     let owner = claim(&store, "a", 0).await;
     database
-        .run("update shards set drained_at = now()")
+        .run("update shards set marked_at = now(), drained_at = now()")
         .await
         .unwrap();
     assert_eq!(store.epoch(SHARD).await.unwrap(), None);
@@ -108,7 +108,7 @@ async fn a_generation_waits_until_those_before_it_are_drained() {
     };
     assert_eq!(store.claim(next, "a", 0).await.unwrap(), None);
     database
-        .run("update shards set drained_at = now() where generation = 1")
+        .run("update shards set marked_at = now(), drained_at = now() where generation = 1")
         .await
         .unwrap();
     assert!(store.claim(next, "a", 0).await.unwrap().is_some());

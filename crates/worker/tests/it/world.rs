@@ -1,10 +1,12 @@
 //! A private vhost and database with one generation of shards, and what a test does with them.
 
 use std::num::NonZeroU16;
+use std::sync::Arc;
 use std::time::Duration;
 
 use orderly_broker::{
-    BrokerConfig, Confirm, Connection, Message, Publisher, StreamOffset, topology,
+    BrokerConfig, CommandPublisher, Confirm, Connection, GenerationSource, Layout, Message,
+    Publisher, StreamOffset, topology,
 };
 use orderly_devenv::TestEnv;
 use orderly_domain::{CommandId, OrderId, ProducerId};
@@ -13,7 +15,7 @@ use orderly_protocol::{
     encode_commands, fingerprint, names, shard_of,
 };
 use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
-use orderly_worker::WorkerOptions;
+use orderly_worker::{Resizing, WorkerOptions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -133,10 +135,39 @@ impl World {
             broker: config(&self.env, owner),
             owner: owner.to_owned(),
             max_shards,
+            // A test's broker is never killed amid a resize, which is what new queues settle for.
+            resizing: Resizing {
+                nodes: vec![self.env.amqp_url.clone()],
+                settle: Duration::from_millis(200),
+            },
             ready,
         };
         let task = tokio::spawn(orderly_worker::run(options, stop.clone()));
         Worker { stop, task }
+    }
+
+    /// A publisher that follows the generations, as an ingress has it. It ends with the world.
+    pub(crate) fn ingress(&self, name: &str) -> CommandPublisher {
+        let mut loads = self.layout.current.clone();
+        let (sender, current) = watch::channel(None);
+        tokio::spawn(async move {
+            loop {
+                let layout = loads.borrow_and_update().layout;
+                sender.send_replace(layout.map(|layout| Layout {
+                    generation: layout.generation,
+                    shard_count: layout.shard_count,
+                }));
+                if loads.changed().await.is_err() {
+                    return;
+                }
+            }
+        });
+        let generations = GenerationSource {
+            current,
+            reload: Arc::clone(&self.layout.reload),
+        };
+        let (tracker, token) = (TaskTracker::new(), self.token.child_token());
+        CommandPublisher::start(config(&self.env, name), generations, &tracker, token)
     }
 
     /// Publishes one message of these commands to the shard of the first one's order.
@@ -165,6 +196,18 @@ impl World {
         let confirm = publisher
             .publish_mandatory(names::COMMANDS_EXCHANGE, &key, message)
             .await;
+        assert_eq!(confirm.unwrap(), Confirm::Stored);
+    }
+
+    /// Puts a message into a queue of the first generation, whatever it is bound to.
+    pub(crate) async fn publish_to_queue(&self, shard: i32, message: &Message) {
+        let queue = ShardId {
+            generation: 1,
+            shard,
+        }
+        .queue();
+        let mut publisher = self.publisher.lock().await;
+        let confirm = publisher.publish_mandatory("", &queue, message).await;
         assert_eq!(confirm.unwrap(), Confirm::Stored);
     }
 

@@ -1,0 +1,52 @@
+//! `POST /v1/shards/{n}/resume` and `POST /v1/resume`: ends a pause. What waited is applied, in its order. Where nothing is paused it
+//! changes nothing.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use orderly_http::{Authorized, Caller, ProblemResponse, scope};
+use orderly_protocol::ShardId;
+use orderly_store::Store;
+use serde::Serialize;
+
+use super::{operator, shard_named};
+use crate::failure::database;
+
+/// What it changed.
+#[derive(Serialize)]
+pub(crate) struct Resumed {
+    /// The shard, as `g1.003`; null: all of them.
+    shard: Option<String>,
+    was_paused: bool,
+}
+
+/// One shard. One that is paused with all others stays so.
+pub(crate) async fn one(
+    State(store): State<Store>,
+    authorized: Authorized<scope::OpsWrite>,
+    Path(name): Path<String>,
+) -> Result<Json<Resumed>, ProblemResponse> {
+    let shard = shard_named(&store, &name).await?;
+    resume(&store, &authorized.caller, Some(shard)).await
+}
+
+/// The pause of all. A shard that is paused by itself stays so.
+pub(crate) async fn all(
+    State(store): State<Store>,
+    authorized: Authorized<scope::OpsWrite>,
+) -> Result<Json<Resumed>, ProblemResponse> {
+    resume(&store, &authorized.caller, None).await
+}
+
+async fn resume(
+    store: &Store,
+    caller: &Caller,
+    shard: Option<ShardId>,
+) -> Result<Json<Resumed>, ProblemResponse> {
+    let was_paused = store.resume(shard).await.map_err(database)?;
+    let by = operator(caller);
+    tracing::info!(?shard, by, was_paused, "resumed");
+    Ok(Json(Resumed {
+        shard: shard.map(|shard| shard.to_string()),
+        was_paused,
+    }))
+}
