@@ -11,5 +11,6 @@ mod commands;
 mod order;
 mod proxy;
 mod publish;
+mod resize;
 mod stream;
 mod topology;

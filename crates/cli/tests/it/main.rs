@@ -13,6 +13,7 @@ mod race;
 mod role;
 mod shutdown;
 mod snapshot;
+mod steer;
 mod storm;
 mod system;
 mod temporary;

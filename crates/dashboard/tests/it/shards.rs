@@ -2,11 +2,11 @@
 
 use orderly_broker::topology;
 use orderly_protocol::api_key::Scope;
-use orderly_protocol::serde_json::json;
+use orderly_protocol::serde_json::{Value, json};
 use orderly_store::LiveWorker;
 use reqwest::{Method, StatusCode};
 
-use crate::support::{Fixture, answer, insert_key};
+use crate::support::{Dashboard, Fixture, answer, insert_key};
 
 #[tokio::test]
 async fn shards_tell_their_owner_their_standby_and_what_waits() {
@@ -81,4 +81,160 @@ async fn without_queues_the_depth_is_unknown() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(found["shards"][0]["depth"], json!(null));
     assert_eq!(found["shards"][0]["state"], "unserved");
+}
+
+async fn post(dashboard: &Dashboard, path: &str, body: Value) -> (StatusCode, Value) {
+    answer(dashboard.request(Method::POST, path).json(&body)).await
+}
+
+#[tokio::test]
+async fn a_resize_is_asked_for_shown_and_taken_back() {
+    let fixture = Fixture::new().await;
+    let dashboard = fixture.start().await;
+    let body = |count: i64| json!({"count": count, "reason": "a test"});
+    let resize = "/v1/shards/resize";
+    let (status, problem) = post(&dashboard, resize, body(3)).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (503, &json!("not_ready"))
+    );
+    fixture.store.create_first_generation(4, 32).await.unwrap();
+    for bad in [
+        body(0),
+        body(1000),
+        json!({"count": 3}),
+        json!({"count": 3, "reason": " "}),
+        json!({"count": "3", "reason": "a test"}),
+        json!({"count": 3, "reason": "a test", "more": 1}),
+    ] {
+        let (status, problem) = post(&dashboard, resize, bad).await;
+        assert_eq!(
+            (status.as_u16(), &problem["code"]),
+            (400, &json!("invalid_parameter"))
+        );
+    }
+    let (status, problem) = post(&dashboard, resize, body(4)).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("same_shard_count"))
+    );
+
+    let (status, begun) = post(&dashboard, resize, body(6)).await;
+    assert_eq!(status, StatusCode::ACCEPTED);
+    let names = [
+        "from",
+        "to",
+        "from_generation",
+        "to_generation",
+        "step",
+        "reason",
+    ];
+    assert_eq!(
+        json!(names.map(|name| &begun[name])),
+        json!([4, 6, 1, 2, "requested", "a test"])
+    );
+    let (status, again) = post(&dashboard, resize, body(6)).await;
+    assert_eq!((status, &again["id"]), (StatusCode::ACCEPTED, &begun["id"]));
+    let (status, problem) = post(&dashboard, resize, body(5)).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("resize_under_way"))
+    );
+    let (_, found) = dashboard.get("/v1/shards").await;
+    assert_eq!(found["resize"], begun);
+    let (_, plan) = post(&dashboard, "/v1/shards/plan", json!({"count": 6})).await;
+    assert_eq!(plan["refused"]["code"], "resize_under_way");
+
+    let abort = "/v1/shards/resize/abort";
+    let (status, aborted) = post(&dashboard, abort, Value::Null).await;
+    assert_eq!(
+        (status, &aborted["step"]),
+        (StatusCode::OK, &json!("aborted"))
+    );
+    let (status, problem) = post(&dashboard, abort, Value::Null).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("no_resize"))
+    );
+    let (_, found) = dashboard.get("/v1/shards").await;
+    assert_eq!(
+        (&found["resize"], &found["last_resize"]),
+        (&Value::Null, &aborted)
+    );
+    let (_, plan) = post(&dashboard, "/v1/shards/plan", json!({"count": 6})).await;
+    assert_eq!(
+        json!([
+            plan["from"],
+            plan["to"],
+            plan["renumbered_percent"].as_f64().unwrap().round(),
+            plan["refused"]
+        ]),
+        json!([4, 6, 67.0, null])
+    );
+}
+
+#[tokio::test]
+async fn a_pause_says_who_and_why_and_ends_when_it_is_told_to() {
+    let fixture = Fixture::new().await;
+    let dashboard = fixture.start().await;
+    fixture.store.create_first_generation(2, 32).await.unwrap();
+    let body = json!({"reason": "a test", "expires_in_seconds": 600});
+    let (status, paused) = post(&dashboard, "/v1/shards/1/pause", body.clone()).await;
+    assert_eq!(
+        (status, &paused["shard"]),
+        (StatusCode::OK, &json!("g1.001"))
+    );
+    assert!(
+        paused["paused_by"].as_str().unwrap().contains('('),
+        "{paused}"
+    );
+    assert!(paused["expires_at"].is_string());
+    let (_, found) = dashboard.get("/v1/shards").await;
+    assert_eq!(found["pauses"], json!([paused]));
+    let states = |found: &Value| json!([found["shards"][0]["state"], found["shards"][1]["state"]]);
+    assert_eq!(states(&found), json!(["unserved", "paused"]));
+
+    let (_, all) = post(&dashboard, "/v1/pause", json!({"reason": "all of them"})).await;
+    assert_eq!(
+        json!([all["shard"], all["expires_at"]]),
+        json!([null, null])
+    );
+    let (_, found) = dashboard.get("/v1/shards").await;
+    assert_eq!(states(&found), json!(["paused", "paused"]));
+    let (_, resumed) = post(&dashboard, "/v1/resume", Value::Null).await;
+    assert_eq!(resumed, json!({"shard": null, "was_paused": true}));
+    let (_, resumed) = post(&dashboard, "/v1/resume", Value::Null).await;
+    assert_eq!(resumed["was_paused"], false);
+    let (_, resumed) = post(&dashboard, "/v1/shards/g1.001/resume", Value::Null).await;
+    assert_eq!(resumed, json!({"shard": "g1.001", "was_paused": true}));
+
+    for (path, body, status) in [
+        ("/v1/shards/2/pause", body.clone(), 404),
+        ("/v1/shards/g2.000/pause", body.clone(), 404),
+        ("/v1/shards/1/pause", json!({}), 400),
+        (
+            "/v1/shards/1/pause",
+            json!({"reason": "a", "expires_in_seconds": 0}),
+            400,
+        ),
+    ] {
+        assert_eq!(
+            post(&dashboard, path, body).await.0.as_u16(),
+            status,
+            "{path}"
+        );
+    }
+    let key = insert_key(&fixture.store, &[Scope::OpsRead]).await;
+    for path in [
+        "/v1/shards/1/pause",
+        "/v1/shards/1/resume",
+        "/v1/pause",
+        "/v1/resume",
+        "/v1/shards/resize",
+        "/v1/shards/resize/abort",
+    ] {
+        let request = dashboard.request_without_key(Method::POST, path);
+        let (status, _) = answer(request.bearer_auth(&key).json(&body)).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{path}");
+    }
 }

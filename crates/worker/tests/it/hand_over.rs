@@ -101,11 +101,22 @@ async fn an_owner_whose_shard_was_claimed_commits_nothing_more() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_epoch_is_known_before_anything_can_be_delivered() {
     let world = World::new().await;
-    let env = world.env.clone();
-    let holding = tokio::spawn(async move {
-        let hold = "begin; lock table shards in access exclusive mode; select pg_sleep(60)";
-        env.psql(&[hold]).await
-    });
+    let hold = |table: &'static str| {
+        let env = world.env.clone();
+        tokio::spawn(async move {
+            let hold =
+                format!("begin; lock table {table} in access exclusive mode; select pg_sleep(60)");
+            env.psql(&[hold.as_str()]).await
+        })
+    };
+    let let_go = |table: &'static str| {
+        let held = format!(
+            "select pg_terminate_backend(pid) from pg_stat_activity
+             where query like '%{table}%pg_sleep(60)' and datname = current_database() and pid <> pg_backend_pid()"
+        );
+        let world = &world;
+        async move { world.sql(&held).await }
+    };
     let sessions = |what: &'static str| {
         let count = format!(
             "select count(*) from pg_stat_activity where {what} and datname = current_database()"
@@ -116,15 +127,20 @@ async fn the_epoch_is_known_before_anything_can_be_delivered() {
             async move { (world.sql(&count).await != "0").then_some(()) }
         })
     };
+    // Until the worker knows its generations it ranks nowhere; then their shards are locked away.
+    let ranking = hold("workers");
     sessions("wait_event = 'PgSleep'").await;
     let worker = world.worker("w1");
+    sessions("wait_event_type = 'Lock' and query like '%insert into workers%'").await;
+    let holding = hold("shards");
+    sessions("wait_event = 'PgSleep' and query like '%lock table shards%'").await;
+    let_go("workers").await;
+    assert!(ranking.await.unwrap().is_err(), "its session was ended");
     sessions("wait_event_type = 'Lock' and query like 'select epoch%'").await;
     let consumers = ["--quiet", "--vhost", world.env.vhost(), "list_consumers"];
     let consumers = world.env.rabbitmqctl(&consumers).await.unwrap();
     assert!(!consumers.contains("orders.g1."), "{consumers}");
-    world
-        .sql("select pg_terminate_backend(pid) from pg_stat_activity where wait_event = 'PgSleep' and datname = current_database()")
-        .await;
+    let_go("shards").await;
     assert!(holding.await.unwrap().is_err(), "its session was ended");
     let placed = place(order_on(1));
     world.post_one(&placed).await;

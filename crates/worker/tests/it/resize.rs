@@ -9,6 +9,7 @@ use orderly_broker::{CommandPublisher, Message, PublishError};
 use orderly_domain::OrderId;
 use orderly_protocol::{Envelope, Marker, encode_commands};
 use orderly_store::{Resize, ResizeStep};
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
@@ -18,28 +19,37 @@ use crate::world::{World, annotate, order_on, place, until};
 /// Producers, each with an order of its own: the next command is posted when the one before it was accepted.
 struct Load {
     stop: Arc<AtomicBool>,
+    /// Whether the last ingress is cut off from the database.
+    cut_off: watch::Sender<bool>,
     producers: JoinSet<(OrderId, usize)>,
 }
 
 impl Load {
     fn start(world: &World, producers: usize) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
-        // Two ingress processes: one of them may meet the new generation before the other.
-        let ingress = [world.ingress("ingress-a"), world.ingress("ingress-b")];
+        let cut_off = watch::Sender::new(false);
+        // Each may meet a new generation before the others do.
+        let never = || watch::Sender::new(false).subscribe();
+        let ingress = [
+            world.ingress("ingress-a", never()),
+            world.ingress("ingress-b", never()),
+            world.ingress("ingress-c", cut_off.subscribe()),
+        ];
         let mut load = Self {
             stop: Arc::clone(&stop),
+            cut_off,
             producers: JoinSet::new(),
         };
         for number in 0..producers {
             let (stop, ingress) = (Arc::clone(&stop), ingress.clone());
             load.producers.spawn(async move {
                 let order_id = OrderId(Uuid::now_v7());
-                accepted(&ingress[number % 2], order_id, place(order_id).encode()).await;
+                accepted(&ingress, number, order_id, &place(order_id)).await;
                 let mut count = 1;
                 while !stop.load(Ordering::Relaxed) {
-                    let command = annotate(order_id, &count.to_string()).encode();
-                    // Now by the one, now by the other: what both accept keeps its order.
-                    accepted(&ingress[(number + count) % 2], order_id, command).await;
+                    let command = annotate(order_id, &count.to_string());
+                    // Now by the one, now by the other: what they accept keeps its order.
+                    accepted(&ingress, number + count, order_id, &command).await;
                     count += 1;
                 }
                 (order_id, count)
@@ -55,10 +65,19 @@ impl Load {
     }
 }
 
-/// Posts until it is accepted, as a producer that retries.
-async fn accepted(ingress: &CommandPublisher, order_id: OrderId, envelope: Vec<u8>) {
-    while let Err(error) = ingress.publish(order_id, envelope.clone()).await {
-        assert_ne!(error, PublishError::Preceding);
+/// Posts until it is accepted, as a producer that retries behind a load balancer.
+async fn accepted(
+    ingress: &[CommandPublisher],
+    first: usize,
+    order_id: OrderId,
+    command: &Envelope,
+) {
+    for attempt in first.. {
+        let ingress = &ingress[attempt % ingress.len()];
+        match ingress.publish(order_id, command.encode()).await {
+            Ok(()) => return,
+            Err(error) => assert_ne!(error, PublishError::Preceding),
+        }
         sleep(Duration::from_millis(20)).await;
     }
 }
@@ -95,7 +114,9 @@ async fn shards_come_and_go_under_load() {
     let world = World::new().await;
     let workers = [world.worker("w1"), world.worker("w2")];
     let load = Load::start(&world, 12);
-    for shards in [6, 3, 7, 1, 5] {
+    for (round, shards) in [6, 3, 7, 1, 5].into_iter().enumerate() {
+        // One of three does not hear of the second and the third, and all the same puts nothing where nobody looks.
+        load.cut_off.send_replace((1..3).contains(&round));
         let resize = request(&world, shards).await;
         done(&world, &resize).await;
         let layout = world.store.current_layout().await.unwrap().unwrap();
@@ -156,9 +177,9 @@ async fn nothing_of_the_new_generation_is_applied_before_the_old_one_is_drained(
             (layout.generation == 2).then_some(())
         })
         .await;
-        let ingress = world.ingress("ingress");
+        let ingress = [world.ingress("ingress", watch::Sender::new(false).subscribe())];
         let second = annotate(order_id, "2");
-        accepted(&ingress, order_id, second.encode()).await;
+        accepted(&ingress, 0, order_id, &second).await;
         sleep(Duration::from_millis(500)).await;
         assert!(
             world

@@ -146,8 +146,12 @@ impl World {
         Worker { stop, task }
     }
 
-    /// A publisher that follows the generations, as an ingress has it. It ends with the world.
-    pub(crate) fn ingress(&self, name: &str) -> CommandPublisher {
+    /// A publisher that follows the generations, as an ingress has it; none are heard of while it is `cut_off` from the database.
+    pub(crate) fn ingress(
+        &self,
+        name: &str,
+        mut cut_off: watch::Receiver<bool>,
+    ) -> CommandPublisher {
         let mut loads = self.layout.current.clone();
         let (sender, current) = watch::channel(None);
         tokio::spawn(async move {
@@ -157,7 +161,8 @@ impl World {
                     generation: layout.generation,
                     shard_count: layout.shard_count,
                 }));
-                if loads.changed().await.is_err() {
+                let heard = loads.changed().await.is_ok();
+                if !heard || cut_off.wait_for(|cut_off| !cut_off).await.is_err() {
                     return;
                 }
             }
