@@ -37,6 +37,8 @@ pub struct Report {
     pub counts: Counts,
     /// How long after its answer an event was seen.
     pub event_delay: Delay,
+    /// Applied commands by type.
+    pub applied: BTreeMap<&'static str, usize>,
     /// Rejected commands by code.
     pub rejections: BTreeMap<String, usize>,
     /// What was done, and how long it was felt; first a look at every shard when nothing was wrong.
@@ -95,6 +97,8 @@ pub struct Counts {
     pub unknown: usize,
     /// Those that were refused because their key was used before.
     pub key_reused: usize,
+    /// Those that no Orderly may accept, and that none did.
+    pub nonsense: usize,
     /// Orders.
     pub orders: usize,
     /// Events on record.
@@ -137,9 +141,16 @@ impl Report {
         verdicts: Vec<Verdict>,
     ) -> Self {
         let mut rejections: BTreeMap<String, usize> = BTreeMap::new();
+        let mut applied: BTreeMap<&'static str, usize> = BTreeMap::new();
         for sent in &history.commands {
-            if let Some(Outcome::Rejected { code, .. }) = &sent.outcome {
-                *rejections.entry(code.clone()).or_default() += 1;
+            match &sent.outcome {
+                Some(Outcome::Rejected { code, .. }) => {
+                    *rejections.entry(code.clone()).or_default() += 1;
+                }
+                Some(Outcome::Applied { .. }) => {
+                    *applied.entry(sent.action.kind().as_str()).or_default() += 1;
+                }
+                _ => {}
             }
         }
         Self {
@@ -150,6 +161,7 @@ impl Report {
             is_clean: verdicts.iter().all(|it| it.violations.is_empty()),
             counts: Counts::of(history),
             event_delay: Delay::of(history),
+            applied,
             rejections,
             faults: FaultReport::of(history),
             smallest: smallest(history, &verdicts),
@@ -201,7 +213,11 @@ impl Counts {
             applied: wanted(|it| matches!(it.outcome, Some(Outcome::Applied { .. }))),
             rejected: wanted(|it| matches!(it.outcome, Some(Outcome::Rejected { .. }))),
             unknown: wanted(|it| !it.is_accepted() && !it.is_refused()),
-            key_reused: wanted(|it| it.is_refused() || it.outcome == Some(Outcome::KeyReused)),
+            key_reused: wanted(|it| {
+                let is_refused = it.is_refused() && !it.action.is_nonsense();
+                is_refused || it.outcome == Some(Outcome::KeyReused)
+            }),
+            nonsense: wanted(|it| it.is_refused() && it.action.is_nonsense()),
             orders: history.orders.len(),
             events: history.orders.values().map(|it| it.events.len()).sum(),
             sightings: streams.iter().map(|it| it.sightings.len()).sum(),

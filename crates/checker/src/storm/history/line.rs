@@ -210,7 +210,8 @@ impl History {
 
 impl super::Action {
     fn names(&self, sku: &str) -> bool {
-        matches!(self, Self::Place { lines } if lines.iter().any(|line| line.sku == sku))
+        let lines = self.reserves().unwrap_or_default();
+        lines.iter().any(|line| line.sku == sku)
     }
 }
 

@@ -30,11 +30,14 @@ impl Report {
             "{:<24}seen {:.0} ms after the answer (p50), {:.0} ms (p99)",
             "", self.event_delay.p50_ms, self.event_delay.p99_ms
         ));
+        let applied = self.applied.iter().map(|(kind, count)| (*kind, *count));
+        // As many as fit into a line, whatever their names.
+        screen.listed("applied", 3, applied);
         let rejections = self
             .rejections
             .iter()
             .map(|(code, count)| (code.as_str(), *count));
-        screen.listed("rejections", rejections);
+        screen.listed("rejections", 2, rejections);
         screen.line("");
         if !self.faults.is_empty() {
             screen.faults(&self.faults);
@@ -77,8 +80,8 @@ impl Counts {
                 "commands",
                 self.commands,
                 format!(
-                    "{} accepted, {} unknown, {} with a key used before",
-                    self.accepted, self.unknown, self.key_reused
+                    "{} accepted, {} unknown, {} under used keys, {} nonsense",
+                    self.accepted, self.unknown, self.key_reused, self.nonsense
                 ),
             ),
             (
@@ -107,13 +110,17 @@ trait Page {
     fn line(&mut self, text: &str);
 
     /// What there is any of, by name.
-    fn listed<'a>(&mut self, name: &str, counts: impl Iterator<Item = (&'a str, usize)>) {
+    fn listed<'a>(
+        &mut self,
+        name: &str,
+        in_a_line: usize,
+        counts: impl Iterator<Item = (&'a str, usize)>,
+    ) {
         let counts: Vec<String> = counts
             .map(|(what, count)| format!("{count} {what}"))
             .collect();
         let mut head = name;
-        // Two fit into a line, whatever their names.
-        for some in counts.chunks(2) {
+        for some in counts.chunks(in_a_line) {
             self.line(&format!("{head:<12}{:>10}  {}", "", some.join(", ")));
             head = "";
         }
