@@ -43,6 +43,7 @@ pub struct History {
     pub(super) shelves: Vec<Shelf>,
     pub(super) faults: Vec<FaultDone>,
     pub(super) recoveries: Vec<Recovery>,
+    pub(super) resizes: Vec<Resized>,
 }
 
 /// One thing that a client wanted, and every attempt at it.
@@ -223,6 +224,19 @@ pub(super) struct Recovery {
     pub(super) ended: Micros,
     /// When every shard had applied a command first sent after it began; none: it did not come to that.
     pub(super) recovered: Option<Micros>,
+}
+
+/// Another number of shards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resized {
+    /// When it was accepted.
+    pub(super) began: Micros,
+    /// When none was under way any more; none: it did not come to that.
+    pub(super) ended: Option<Micros>,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// Whether there were so many shards then.
+    pub(super) took_effect: bool,
 }
 
 impl Sent {

@@ -122,7 +122,7 @@ pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
         stream::subscribers_agree(&index),
     ];
     verdicts.extend(batch::batch_in_order(&index));
-    if !history.recoveries.is_empty() {
+    if !history.recoveries.is_empty() || !history.resizes.is_empty() {
         verdicts.push(recovery::recovers_by_itself(history));
     }
     verdicts

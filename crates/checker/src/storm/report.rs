@@ -15,7 +15,10 @@ use super::{
     judge::{Verdict, Violation},
 };
 
+mod resize;
 mod screen;
+
+use resize::ResizeReport;
 
 /// Violations kept for each invariant: what is broken is broken a thousand times. All are counted.
 const KEPT_VIOLATIONS: usize = 50;
@@ -43,6 +46,9 @@ pub struct Report {
     pub rejections: BTreeMap<String, usize>,
     /// What was done, and how long it was felt; first a look at every shard when nothing was wrong.
     pub faults: Vec<FaultReport>,
+    /// How long the number of shards took to change, and what was felt of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resizes: Option<ResizeReport>,
     /// The invariants.
     pub verdicts: Vec<VerdictReport>,
     /// The lines of the violation with the shortest story.
@@ -164,6 +170,7 @@ impl Report {
             applied,
             rejections,
             faults: FaultReport::of(history),
+            resizes: ResizeReport::of(history),
             smallest: smallest(history, &verdicts),
             verdicts: verdicts.into_iter().map(VerdictReport::from).collect(),
             debug_build: cfg!(debug_assertions),
@@ -229,14 +236,7 @@ impl Counts {
 
 impl Delay {
     fn of(history: &History) -> Self {
-        let mut seen: HashMap<(Uuid, u64), Micros> = HashMap::new();
-        for sighting in history.streams.iter().flat_map(|it| &it.sightings) {
-            let event = &sighting.event;
-            let first = seen
-                .entry((event.order, event.version))
-                .or_insert(sighting.at);
-            *first = sighting.at.min(*first);
-        }
+        let seen = first_seen(history);
         let answers = history.commands.iter().flat_map(|sent| {
             let attempts = sent.attempts.iter();
             attempts.map(|attempt| (sent.order, attempt))
@@ -254,6 +254,19 @@ impl Delay {
             p99_ms: percentile_ms(&delays, 99),
         }
     }
+}
+
+/// When a subscriber first saw each event.
+fn first_seen(history: &History) -> HashMap<(Uuid, u64), Micros> {
+    let mut seen: HashMap<(Uuid, u64), Micros> = HashMap::new();
+    for sighting in history.streams.iter().flat_map(|it| &it.sightings) {
+        let event = &sighting.event;
+        let first = seen
+            .entry((event.order, event.version))
+            .or_insert(sighting.at);
+        *first = sighting.at.min(*first);
+    }
+    seen
 }
 
 /// Of sorted times.

@@ -33,16 +33,19 @@ pub enum Scenario {
     CancelVsPay,
     /// Every request comes several times at once, and some keys are used for two things.
     Duplicates,
+    /// What a shop does, while the number of shards changes again and again.
+    Resize,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Mixed,
         Self::HotOrder,
         Self::Oversell,
         Self::CancelVsPay,
         Self::Duplicates,
+        Self::Resize,
     ];
 
     /// Its name.
@@ -54,6 +57,7 @@ impl Scenario {
             Self::Oversell => "oversell",
             Self::CancelVsPay => "cancel-vs-pay",
             Self::Duplicates => "duplicates",
+            Self::Resize => "resize",
         }
     }
 }
@@ -129,7 +133,7 @@ impl Client {
     pub(super) async fn run(mut self, ends_at: Instant) -> Result<Vec<Sent>> {
         while Instant::now() < ends_at {
             match self.field.scenario {
-                Scenario::Mixed => self.mixed().await?,
+                Scenario::Mixed | Scenario::Resize => self.mixed().await?,
                 Scenario::HotOrder => self.hot_order().await?,
                 Scenario::Oversell => self.oversell().await?,
                 Scenario::CancelVsPay => self.cancel_vs_pay().await?,
@@ -344,7 +348,7 @@ impl Client {
 
     fn lines(&mut self) -> Vec<Line> {
         // Of the scarce product there is soon none, and an order that was not placed is of no use to the others.
-        let mixed = self.field.scenario == Scenario::Mixed;
+        let mixed = matches!(self.field.scenario, Scenario::Mixed | Scenario::Resize);
         let first = usize::from(mixed && !self.dice.chance(SCARCE_PERCENT));
         let mut skus: Vec<usize> = (first..self.field.products.len()).collect();
         self.dice.shuffle(&mut skus);

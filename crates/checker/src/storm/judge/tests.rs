@@ -5,8 +5,8 @@ use uuid::Uuid;
 
 use super::{Invariant, Rules, judge};
 use crate::storm::history::{
-    Account, Action, Answer, Attempt, Event, Goods, History, Line, Micros, Money, Outcome, Sent,
-    Shelf, Shown, Sighting, Stream,
+    Account, Action, Answer, Attempt, Event, Goods, History, Line, Micros, Money, Outcome, Resized,
+    Sent, Shelf, Shown, Sighting, Stream,
 };
 
 mod batch;
@@ -461,6 +461,34 @@ fn a_command_without_a_mark_whose_key_belongs_to_another_had_no_effect() {
     other.attempts[0].answer = accepted(4);
     history.commands.push(other);
     assert_eq!(broken(&history), []);
+}
+
+#[test]
+fn a_resize_that_came_to_no_end_or_to_another_is_found() {
+    let resized = Resized {
+        began: 10,
+        ended: Some(90),
+        from: 16,
+        to: 5,
+        took_effect: true,
+    };
+    let with = |resized: Resized| {
+        let mut history = clean();
+        history.resizes = vec![resized];
+        broken(&history)
+    };
+    assert_eq!(with(resized), []);
+    let stuck = Resized {
+        ended: None,
+        ..resized
+    };
+    let aborted = Resized {
+        took_effect: false,
+        ..resized
+    };
+    for it in [stuck, aborted] {
+        assert_eq!(with(it), [Invariant::RecoversByItself]);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Counts, FaultReport, Report, Story, VerdictReport};
+use super::{Counts, FaultReport, Report, ResizeReport, Story, VerdictReport};
 
 /// Violations shown of each invariant; JSON has more.
 const SHOWN_VIOLATIONS: usize = 3;
@@ -41,6 +41,10 @@ impl Report {
         screen.line("");
         if !self.faults.is_empty() {
             screen.faults(&self.faults);
+            screen.line("");
+        }
+        if let Some(resizes) = &self.resizes {
+            screen.resizes(resizes);
             screen.line("");
         }
         screen.line(&row("invariant", "checked", "violated"));
@@ -141,6 +145,26 @@ trait Page {
                 seconds(it.recovered_max_ms),
             ));
         }
+    }
+
+    fn resizes(&mut self, it: &ResizeReport) {
+        let took = (it.took_p50_ms / 1_000.0, it.took_max_ms / 1_000.0);
+        self.line(&format!(
+            "{:<12}{:>10}  half took {:.1} s at most, the longest {:.1} s",
+            "resizes", it.times, took.0, took.1
+        ));
+        self.line(&format!(
+            "{:<12}{:>10}  accepted meanwhile, applied after {:.0} ms (p50),",
+            "", it.commands, it.wait_p50_ms
+        ));
+        self.line(&format!(
+            "{:<24}{:.0} ms (p99), {:.0} ms (longest); half of the clients",
+            "", it.wait_p99_ms, it.wait_max_ms
+        ));
+        self.line(&format!(
+            "{:<24}waited for no command longer than {:.0} ms",
+            "", it.longest_of_clients_p50_ms
+        ));
     }
 
     fn violations(&mut self, verdict: &VerdictReport) {

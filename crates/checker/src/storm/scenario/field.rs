@@ -43,7 +43,7 @@ impl Field {
         let pieces = |sku: usize| match scenario {
             Scenario::Oversell => scarce,
             // Few orders are of it.
-            Scenario::Mixed if sku == 0 => scarce / 4,
+            Scenario::Mixed | Scenario::Resize if sku == 0 => scarce / 4,
             _ => PLENTY,
         };
         let sku = |name: &str| format!("STORM-{}-{name}", run.simple());
