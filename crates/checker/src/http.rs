@@ -145,6 +145,18 @@ impl Api {
         Ok(())
     }
 
+    /// Asks for something that is the same when it is asked for again.
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Result<Reply> {
+        let call = Call {
+            method: Method::POST,
+            to: Listener::Dashboard,
+            path,
+            body: Some(body),
+            key: None,
+        };
+        self.patiently(&call).await
+    }
+
     /// Reads what must be there.
     pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<T> {
         let reply = self

@@ -24,12 +24,14 @@ mod deployment;
 mod fault;
 mod history;
 mod judge;
+mod layout;
 mod link;
 mod model;
 mod probe;
 mod processes;
 mod queue;
 mod report;
+mod resizing;
 mod scenario;
 mod subscriber;
 mod suffering;
@@ -138,7 +140,7 @@ pub async fn run(
     let host = Client::new(options.clients, dice.fork(), &ground.door, field);
     let mut commands = host.open_field().await.context("place the first orders")?;
     let mut probe = match sufferer {
-        Some(_) => Some(Probe::open(&ground.door, field, &ground.api, &mut dice).await?),
+        Some(_) => Some(Probe::open(&ground.door, field, &ground.api, dice.fork()).await?),
         None => None,
     };
 
@@ -150,19 +152,26 @@ pub async fn run(
         };
         sufferer.suffer(&options.faults, probe, &calm).await
     };
+    let (api, resizing_dice) = (&ground.api, dice.fork());
+    let resizing = async {
+        if options.scenario != Scenario::Resize {
+            return Ok(Vec::new());
+        }
+        resizing::resize_again_and_again(api, clock, resizing_dice, &calm).await
+    };
     let loading = async {
         let sent = load(options, &ground, &mut dice, say).await;
         calm.cancel();
         sent
     };
-    let (sent, hurt) = tokio::join!(loading, suffering);
-    hurt?;
-    commands.extend(sent?);
+    let (sent, (), resizes) = tokio::try_join!(loading, suffering, resizing)?;
+    commands.extend(sent);
     commands.extend(probe.map(|it| it.sent).unwrap_or_default());
     let stormed = began.elapsed();
 
     say("asking what became of every command …");
     let mut history = ground.after(commands, &subscribers, dice).await?;
+    history.resizes = resizes;
     if let Some(mut sufferer) = sufferer {
         history.faults = std::mem::take(&mut sufferer.notes);
         history.recoveries = std::mem::take(&mut sufferer.recoveries);

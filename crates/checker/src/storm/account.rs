@@ -15,7 +15,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Door, Manner},
-    history::{Account, Event, Outcome, Sent, Shelf, Shown},
+    history::{Account, Event, Goods, Line, Money, Outcome, Sent, Shelf, Shown},
     model::Model,
     subscriber::Watched,
 };
@@ -175,7 +175,7 @@ fn is_still(account: &Account) -> bool {
     }
     let mut state = None;
     for event in &account.events {
-        match Model::after(state.as_ref(), event) {
+        match Model::after(state, event) {
             Ok(after) => state = Some(after),
             Err(_) => return true,
         }
@@ -199,11 +199,29 @@ async fn events(api: &Api, order: Uuid) -> Result<Vec<Event>> {
 async fn shown(api: &Api, order: Uuid) -> Result<Option<Shown>> {
     let path = format!("/v1/orders/{order}");
     let order: Option<OrderResource> = api.read_if_there(&path).await?;
-    Ok(order.map(|order| Shown {
-        version: order.version.0,
-        status: order.status,
-        held: order.held,
-        annotations: order.annotations,
+    Ok(order.map(|order| {
+        let lines = order.lines.into_iter().map(|it| Goods {
+            line: Line {
+                sku: it.sku,
+                quantity: it.quantity,
+                unit_price_minor: it.unit_price.amount_minor,
+            },
+            shipped: it.shipped,
+            returned: it.returned,
+        });
+        Shown {
+            version: order.version.0,
+            status: order.status,
+            held: order.held,
+            annotations: order.annotations,
+            recipient: order.address.map(|it| it.name),
+            lines: lines.collect(),
+            money: Money {
+                captured: order.captured.amount_minor,
+                refunded: order.refunded.amount_minor,
+                pending: order.refund_pending.amount_minor,
+            },
+        }
     }))
 }
 

@@ -3,6 +3,8 @@
 //!
 //! Owns one request and the patience with it; writes down every attempt. What to send is `scenario`'s.
 
+mod batch;
+
 use std::{
     sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
@@ -15,7 +17,7 @@ use reqwest::{Method, Response, StatusCode, Url, header};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::history::{Action, Answer, Attempt, Sent, Stopwatch};
+use super::history::{Action, Answer, Attempt, BatchLine, Sent, Stopwatch};
 use crate::{dice::Dice, http::Refused};
 
 /// A listener on this side of the world answers a SYN in milliseconds.
@@ -58,6 +60,8 @@ pub(super) struct Wanted {
     pub(super) order: uuid::Uuid,
     pub(super) action: Action,
     pub(super) expected_version: Option<u64>,
+    /// If it goes as a line of a batch.
+    pub(super) batch: Option<BatchLine>,
 }
 
 /// How it is asked for.
@@ -69,6 +73,32 @@ pub(super) struct Manner {
     pub(super) hangs_up_after: Option<Duration>,
     /// Does not try again.
     pub(super) gives_up: bool,
+}
+
+/// A client's patience with one request: each pause is longer than the last, and all together have an end.
+struct Patience {
+    gives_up_at: Instant,
+    longest: Duration,
+}
+
+impl Patience {
+    fn new() -> Self {
+        Self {
+            gives_up_at: Instant::now() + PATIENCE,
+            longest: SHORTEST_PAUSE,
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        Instant::now() > self.gives_up_at
+    }
+
+    /// The next pause, no shorter than what was asked for.
+    fn next(&mut self, dice: &mut Dice, asked: Option<Duration>) -> Duration {
+        let pause = dice.time(self.longest / 2, self.longest);
+        self.longest = (self.longest * 2).min(LONGEST_PAUSE);
+        pause.max(asked.unwrap_or_default().min(LONGEST_ASKED))
+    }
 }
 
 /// An answer, and the pause that it asks for.
@@ -132,9 +162,8 @@ impl Door {
         manner: Manner,
         mut dice: Dice,
     ) -> Result<Vec<Attempt>> {
-        let gives_up_at = Instant::now() + PATIENCE;
+        let mut patience = Patience::new();
         let mut attempts = Vec::new();
-        let mut longest = SHORTEST_PAUSE;
         loop {
             let first = attempts.is_empty();
             let hangs_up_after = manner.hangs_up_after.filter(|_| first);
@@ -145,7 +174,7 @@ impl Door {
                 .run_until_cancelled(asking)
                 .await
                 .context("stopped before the end")?;
-            let again = matches!(answer, Answer::Unavailable { .. } | Answer::Lost { .. });
+            let again = answer.is_open();
             self.tally(&answer);
             refuse_nonsense(&answer, wanted)?;
             attempts.push(Attempt {
@@ -153,16 +182,16 @@ impl Door {
                 ended: self.clock.now(),
                 answer,
             });
-            if !again || manner.gives_up || Instant::now() > gives_up_at {
+            if !again || manner.gives_up || patience.is_over() {
                 return Ok(attempts);
             }
-            let pause = dice.time(longest / 2, longest);
-            let asked = asked.unwrap_or_default().min(LONGEST_ASKED);
-            self.token
-                .run_until_cancelled(tokio::time::sleep(pause.max(asked)))
-                .await;
-            longest = (longest * 2).min(LONGEST_PAUSE);
+            self.pause(patience.next(&mut dice, asked)).await;
         }
+    }
+
+    async fn pause(&self, pause: Duration) {
+        let pausing = tokio::time::sleep(pause);
+        self.token.run_until_cancelled(pausing).await;
     }
 
     /// One attempt, which waits for the outcome.
@@ -237,6 +266,7 @@ impl Wanted {
             order: self.order,
             action: self.action,
             expected_version: self.expected_version,
+            batch: self.batch,
             attempts,
             given_up: false,
             outcome: None,
@@ -252,11 +282,17 @@ impl From<&Sent> for Wanted {
             order: sent.order,
             action: sent.action.clone(),
             expected_version: sent.expected_version,
+            batch: sent.batch,
         }
     }
 }
 
 impl Answer {
+    /// Whether the same must be sent again to know.
+    fn is_open(&self) -> bool {
+        matches!(self, Self::Unavailable { .. } | Self::Lost { .. })
+    }
+
     fn lost(why: &str) -> Self {
         Self::Lost {
             why: why.to_owned(),
@@ -289,21 +325,29 @@ async fn answer_of(response: Response) -> Result<Answered> {
         };
         return Ok((answer, None));
     }
-    let problem: Value = serde_json::from_slice(&body).unwrap_or_default();
-    let code = problem["code"].as_str().unwrap_or_default().to_owned();
-    let status = status.as_u16();
-    let answer = match status {
-        408 | 429 | 500..=599 => Answer::Unavailable { status, code },
-        _ if decided => Answer::Rejected { code },
-        _ => Answer::Refused { status, code },
+    let answer = match refusal_of(status.as_u16(), &body) {
+        Answer::Refused { code, .. } if decided => Answer::Rejected { code },
+        answer => answer,
     };
     Ok((answer, asked))
+}
+
+/// What a problem says to a client that does not wait for the outcome.
+fn refusal_of(status: u16, body: &[u8]) -> Answer {
+    let problem: Value = serde_json::from_slice(body).unwrap_or_default();
+    let code = problem["code"].as_str().unwrap_or_default().to_owned();
+    match status {
+        // 424: a line of a batch, behind one that was not accepted.
+        408 | 424 | 429 | 500..=599 => Answer::Unavailable { status, code },
+        _ => Answer::Refused { status, code },
+    }
 }
 
 /// A key without its scopes, a request that Orderly does not read: no storm, but a mistake of this side.
 fn refuse_nonsense(answer: &Answer, wanted: &Wanted) -> Result<()> {
     match answer {
         Answer::Refused { code, .. } if code == "idempotency_key_reused" => Ok(()),
+        Answer::Refused { .. } if wanted.action.is_nonsense() => Ok(()),
         Answer::Refused { status, code } => {
             bail!(Refused::new(
                 *status,
@@ -350,6 +394,7 @@ mod tests {
             order: uuid::Uuid::nil(),
             action: Action::Pay,
             expected_version: None,
+            batch: None,
         };
         let manner = Manner {
             waits: true,

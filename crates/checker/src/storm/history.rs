@@ -3,7 +3,7 @@
 use std::{collections::BTreeMap, time::Instant};
 
 use orderly_protocol::CloudEvent;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -12,7 +12,7 @@ use super::fault::Fault;
 mod action;
 mod line;
 
-pub(super) use action::{Action, Kind, Line};
+pub(super) use action::{Action, Kind, Line, Part};
 pub(super) use line::Only;
 
 /// Microseconds since the storm began, on a clock that never goes back.
@@ -43,6 +43,7 @@ pub struct History {
     pub(super) shelves: Vec<Shelf>,
     pub(super) faults: Vec<FaultDone>,
     pub(super) recoveries: Vec<Recovery>,
+    pub(super) resizes: Vec<Resized>,
 }
 
 /// One thing that a client wanted, and every attempt at it.
@@ -55,11 +56,20 @@ pub(super) struct Sent {
     pub(super) order: Uuid,
     pub(super) action: Action,
     pub(super) expected_version: Option<u64>,
+    /// If it was sent as a line of a batch.
+    pub(super) batch: Option<BatchLine>,
     pub(super) attempts: Vec<Attempt>,
     /// Whether its client never asks again, and so never knows.
     pub(super) given_up: bool,
     /// What became of it, asked for after the storm; nobody asks for what was given up.
     pub(super) outcome: Option<Outcome>,
+}
+
+/// A place in a batch, which keeps the order of its lines in every attempt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(super) struct BatchLine {
+    pub(super) batch: Uuid,
+    pub(super) line: usize,
 }
 
 /// One request.
@@ -166,6 +176,26 @@ pub(super) struct Shown {
     pub(super) status: String,
     pub(super) held: bool,
     pub(super) annotations: BTreeMap<String, String>,
+    /// Who receives it.
+    pub(super) recipient: Option<String>,
+    pub(super) lines: Vec<Goods>,
+    pub(super) money: Money,
+}
+
+/// A line of an order, and where its pieces are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Goods {
+    pub(super) line: Line,
+    pub(super) shipped: i64,
+    pub(super) returned: i64,
+}
+
+/// What an order has taken and gives back, in minor units.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Money {
+    pub(super) captured: i64,
+    pub(super) refunded: i64,
+    pub(super) pending: i64,
 }
 
 /// A product: how much was put there before the storm, and what `GET /v1/stock/{sku}` says after it.
@@ -194,6 +224,19 @@ pub(super) struct Recovery {
     pub(super) ended: Micros,
     /// When every shard had applied a command first sent after it began; none: it did not come to that.
     pub(super) recovered: Option<Micros>,
+}
+
+/// Another number of shards.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Resized {
+    /// When it was accepted.
+    pub(super) began: Micros,
+    /// When none was under way any more; none: it did not come to that.
+    pub(super) ended: Option<Micros>,
+    pub(super) from: u64,
+    pub(super) to: u64,
+    /// Whether there were so many shards then.
+    pub(super) took_effect: bool,
 }
 
 impl Sent {
@@ -269,8 +312,8 @@ impl Outcome {
 impl Event {
     /// The mark of the command that made it.
     pub(super) fn mark(&self) -> Option<&str> {
-        let member = Kind::of_event(&self.name)?.mark_member()?;
-        self.data[member].as_str()
+        let pointer = Kind::of_event(&self.name)?.mark_at()?;
+        self.data.pointer(pointer)?.as_str()
     }
 }
 

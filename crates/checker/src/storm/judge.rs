@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, HashMap};
 use serde::Serialize;
 use uuid::Uuid;
 
+mod batch;
 mod key;
 mod order;
 mod outcome;
@@ -24,6 +25,8 @@ pub enum Invariant {
     RealTimeOrder,
     /// Every order behaved as if its commands came one after the other.
     Linearizable,
+    /// A batch's lines of one order come in their order, and none behind one that was not accepted.
+    BatchInOrder,
     /// Versions are 1, 2, 3 and so on.
     VersionsWithoutGap,
     /// Every event has a command that somebody sent; every applied command has its event, also in the stream.
@@ -82,6 +85,7 @@ impl Invariant {
             Self::AcceptedHasOneOutcome => "accepted-has-one-outcome",
             Self::RealTimeOrder => "real-time-order",
             Self::Linearizable => "linearizable",
+            Self::BatchInOrder => "batch-in-order",
             Self::VersionsWithoutGap => "versions-without-gap",
             Self::EventsMatchCommands => "events-match-commands",
             Self::StockConserved => "stock-conserved",
@@ -117,7 +121,8 @@ pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
         key::one_effect_per_key(&index),
         stream::subscribers_agree(&index),
     ];
-    if !history.recoveries.is_empty() {
+    verdicts.extend(batch::batch_in_order(&index));
+    if !history.recoveries.is_empty() || !history.resizes.is_empty() {
         verdicts.push(recovery::recovers_by_itself(history));
     }
     verdicts
@@ -163,7 +168,10 @@ impl<'a> Index<'a> {
         }
         let ids = sent.command_ids();
         let events = ids.iter().filter_map(|id| self.by_command.get(id));
-        events.flatten().copied().collect()
+        // Under a key that was used for two things, one id is both's.
+        let name = sent.action.kind().event_name();
+        let its = |it: &&&Event| it.order == sent.order && it.name == name;
+        events.flatten().filter(its).copied().collect()
     }
 }
 

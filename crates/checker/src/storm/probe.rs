@@ -1,20 +1,19 @@
 //! How long trouble lasts: one order on every shard, and a command for each, first sent when the trouble began.
 
 use std::{
-    collections::BTreeMap,
+    collections::BTreeSet,
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use futures_util::future::try_join_all;
-use serde::Deserialize;
 use uuid::Uuid;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::{
     client::{Door, Manner, Wanted},
     history::{Action, Answer, Attempt, Micros, Sent},
+    layout::Layout,
     scenario::Field,
 };
 use crate::{dice::Dice, http::Api};
@@ -24,63 +23,59 @@ const RECOVERY_LIMIT: Duration = Duration::from_mins(1);
 /// Fine enough for a recovery of tenths of a second, beside what is measured.
 const ASK_EVERY: Duration = Duration::from_millis(25);
 
-/// `GET /v1/shards`.
-#[derive(Deserialize)]
-struct Shards {
-    shards: Vec<Shard>,
-}
-
-#[derive(Deserialize)]
-struct Shard {}
-
 /// Asks every shard whether it works.
-pub(super) struct Probe {
+pub(super) struct Probe<'a> {
     door: Arc<Door>,
     field: Arc<Field>,
+    api: &'a Api,
+    dice: Dice,
     orders: Vec<Uuid>,
     asked: u64,
     pub(super) sent: Vec<Sent>,
 }
 
-impl Probe {
+impl<'a> Probe<'a> {
     /// Places an order on every shard.
     pub(super) async fn open(
         door: &Arc<Door>,
         field: &Arc<Field>,
-        api: &Api,
-        dice: &mut Dice,
+        api: &'a Api,
+        dice: Dice,
     ) -> Result<Self> {
-        let shards: Shards = api.read("/v1/shards").await?;
-        let count = u64::try_from(shards.shards.len())?;
-        if count == 0 {
-            bail!("there are no shards");
-        }
-        // By its description: xxh3_64 of the order's id, modulo the number of shards.
-        let mut orders = BTreeMap::new();
-        while orders.len() < shards.shards.len() {
-            let order = Uuid::now_v7();
-            orders
-                .entry(xxh3_64(order.as_bytes()) % count)
-                .or_insert(order);
-        }
         let mut probe = Self {
             door: Arc::clone(door),
             field: Arc::clone(field),
-            orders: orders.into_values().collect(),
+            api,
+            dice,
+            orders: Vec::new(),
             asked: 0,
             sent: Vec::new(),
         };
+        probe.cover().await?;
+        Ok(probe)
+    }
+
+    /// Places an order on every shard that has none: their number may have changed.
+    pub(super) async fn cover(&mut self) -> Result<()> {
+        let layout = Layout::read(self.api).await?;
+        let shards = self.orders.iter().map(|order| layout.shard_of(*order));
+        let mut covered: BTreeSet<u64> = shards.collect();
         let patient = Manner {
             waits: true,
             ..Manner::default()
         };
-        for order in probe.orders.clone() {
-            let lines = vec![probe.field.probe_line()];
-            let place = probe.wanted(order, Action::Place { lines });
-            let sent = probe.door.send(place, patient, dice.fork()).await?;
-            probe.sent.push(sent);
+        while (covered.len() as u64) < layout.count {
+            let order = Uuid::now_v7();
+            if !covered.insert(layout.shard_of(order)) {
+                continue;
+            }
+            self.orders.push(order);
+            let lines = vec![self.field.probe_line()];
+            let place = self.wanted(order, Action::Place { lines });
+            let sent = self.door.send(place, patient, self.dice.fork()).await?;
+            self.sent.push(sent);
         }
-        Ok(probe)
+        Ok(())
     }
 
     /// Sends a command to every shard now, and again until all are applied. When that was; none if one takes for ever.

@@ -15,7 +15,10 @@ use super::{
     judge::{Verdict, Violation},
 };
 
+mod resize;
 mod screen;
+
+use resize::ResizeReport;
 
 /// Violations kept for each invariant: what is broken is broken a thousand times. All are counted.
 const KEPT_VIOLATIONS: usize = 50;
@@ -37,10 +40,15 @@ pub struct Report {
     pub counts: Counts,
     /// How long after its answer an event was seen.
     pub event_delay: Delay,
+    /// Applied commands by type.
+    pub applied: BTreeMap<&'static str, usize>,
     /// Rejected commands by code.
     pub rejections: BTreeMap<String, usize>,
     /// What was done, and how long it was felt; first a look at every shard when nothing was wrong.
     pub faults: Vec<FaultReport>,
+    /// How long the number of shards took to change, and what was felt of it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resizes: Option<ResizeReport>,
     /// The invariants.
     pub verdicts: Vec<VerdictReport>,
     /// The lines of the violation with the shortest story.
@@ -95,6 +103,8 @@ pub struct Counts {
     pub unknown: usize,
     /// Those that were refused because their key was used before.
     pub key_reused: usize,
+    /// Those that no Orderly may accept, and that none did.
+    pub nonsense: usize,
     /// Orders.
     pub orders: usize,
     /// Events on record.
@@ -137,9 +147,16 @@ impl Report {
         verdicts: Vec<Verdict>,
     ) -> Self {
         let mut rejections: BTreeMap<String, usize> = BTreeMap::new();
+        let mut applied: BTreeMap<&'static str, usize> = BTreeMap::new();
         for sent in &history.commands {
-            if let Some(Outcome::Rejected { code, .. }) = &sent.outcome {
-                *rejections.entry(code.clone()).or_default() += 1;
+            match &sent.outcome {
+                Some(Outcome::Rejected { code, .. }) => {
+                    *rejections.entry(code.clone()).or_default() += 1;
+                }
+                Some(Outcome::Applied { .. }) => {
+                    *applied.entry(sent.action.kind().as_str()).or_default() += 1;
+                }
+                _ => {}
             }
         }
         Self {
@@ -150,8 +167,10 @@ impl Report {
             is_clean: verdicts.iter().all(|it| it.violations.is_empty()),
             counts: Counts::of(history),
             event_delay: Delay::of(history),
+            applied,
             rejections,
             faults: FaultReport::of(history),
+            resizes: ResizeReport::of(history),
             smallest: smallest(history, &verdicts),
             verdicts: verdicts.into_iter().map(VerdictReport::from).collect(),
             debug_build: cfg!(debug_assertions),
@@ -201,7 +220,11 @@ impl Counts {
             applied: wanted(|it| matches!(it.outcome, Some(Outcome::Applied { .. }))),
             rejected: wanted(|it| matches!(it.outcome, Some(Outcome::Rejected { .. }))),
             unknown: wanted(|it| !it.is_accepted() && !it.is_refused()),
-            key_reused: wanted(|it| it.is_refused() || it.outcome == Some(Outcome::KeyReused)),
+            key_reused: wanted(|it| {
+                let is_refused = it.is_refused() && !it.action.is_nonsense();
+                is_refused || it.outcome == Some(Outcome::KeyReused)
+            }),
+            nonsense: wanted(|it| it.is_refused() && it.action.is_nonsense()),
             orders: history.orders.len(),
             events: history.orders.values().map(|it| it.events.len()).sum(),
             sightings: streams.iter().map(|it| it.sightings.len()).sum(),
@@ -213,14 +236,7 @@ impl Counts {
 
 impl Delay {
     fn of(history: &History) -> Self {
-        let mut seen: HashMap<(Uuid, u64), Micros> = HashMap::new();
-        for sighting in history.streams.iter().flat_map(|it| &it.sightings) {
-            let event = &sighting.event;
-            let first = seen
-                .entry((event.order, event.version))
-                .or_insert(sighting.at);
-            *first = sighting.at.min(*first);
-        }
+        let seen = first_seen(history);
         let answers = history.commands.iter().flat_map(|sent| {
             let attempts = sent.attempts.iter();
             attempts.map(|attempt| (sent.order, attempt))
@@ -238,6 +254,19 @@ impl Delay {
             p99_ms: percentile_ms(&delays, 99),
         }
     }
+}
+
+/// When a subscriber first saw each event.
+fn first_seen(history: &History) -> HashMap<(Uuid, u64), Micros> {
+    let mut seen: HashMap<(Uuid, u64), Micros> = HashMap::new();
+    for sighting in history.streams.iter().flat_map(|it| &it.sightings) {
+        let event = &sighting.event;
+        let first = seen
+            .entry((event.order, event.version))
+            .or_insert(sighting.at);
+        *first = sighting.at.min(*first);
+    }
+    seen
 }
 
 /// Of sorted times.

@@ -16,7 +16,7 @@ pub(super) use field::Field;
 
 use super::{
     client::{Door, Manner, Wanted},
-    history::{Action, Answer, Line, Sent},
+    history::{Action, Answer, BatchLine, Line, Part, Sent},
 };
 use crate::dice::Dice;
 
@@ -33,16 +33,19 @@ pub enum Scenario {
     CancelVsPay,
     /// Every request comes several times at once, and some keys are used for two things.
     Duplicates,
+    /// What a shop does, while the number of shards changes again and again.
+    Resize,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Mixed,
         Self::HotOrder,
         Self::Oversell,
         Self::CancelVsPay,
         Self::Duplicates,
+        Self::Resize,
     ];
 
     /// Its name.
@@ -54,6 +57,7 @@ impl Scenario {
             Self::Oversell => "oversell",
             Self::CancelVsPay => "cancel-vs-pay",
             Self::Duplicates => "duplicates",
+            Self::Resize => "resize",
         }
     }
 }
@@ -71,6 +75,14 @@ const PRICES_MINOR: [i64; 3] = [499, 1_999, 24_900];
 const HANG_UP_PERCENT: usize = 4;
 /// Around the time that an answer takes.
 const HANGS_UP_AFTER: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(20));
+/// Of 100 orders in [`Scenario::Mixed`], how many may be of the scarce product.
+const SCARCE_PERCENT: usize = 20;
+/// Of 100 things that a client of [`Scenario::Mixed`] does, how many are batches.
+const BATCH_PERCENT: usize = 10;
+/// Lines for orders that are there; one more may place an order.
+const MOST_LINES: usize = 6;
+/// Of 100 lines, how many must be refused, with all behind them for the same order.
+const NONSENSE_PERCENT: usize = 4;
 /// What excludes each other is sent within this, in any order.
 const CLOSE_TOGETHER: Duration = Duration::from_millis(3);
 /// Of 100 that were hung up on, how many are never sent again.
@@ -121,7 +133,7 @@ impl Client {
     pub(super) async fn run(mut self, ends_at: Instant) -> Result<Vec<Sent>> {
         while Instant::now() < ends_at {
             match self.field.scenario {
-                Scenario::Mixed => self.mixed().await?,
+                Scenario::Mixed | Scenario::Resize => self.mixed().await?,
                 Scenario::HotOrder => self.hot_order().await?,
                 Scenario::Oversell => self.oversell().await?,
                 Scenario::CancelVsPay => self.cancel_vs_pay().await?,
@@ -132,8 +144,11 @@ impl Client {
     }
 
     async fn mixed(&mut self) -> Result<()> {
+        if self.dice.chance(BATCH_PERCENT) {
+            return self.batch().await;
+        }
         let wanted = match self.field.pick(&mut self.dice) {
-            Some(order) if self.dice.chance(85) => {
+            Some(order) if self.dice.chance(95) => {
                 let action = self.any_action();
                 self.wanted(order, action)
             }
@@ -141,6 +156,43 @@ impl Client {
         };
         let manner = self.manner(&wanted);
         self.send(wanted, manner).await
+    }
+
+    /// Several things at once: for one order mostly, which may be placed by the first line.
+    async fn batch(&mut self) -> Result<()> {
+        let mut wanted = Vec::new();
+        let mut orders: Vec<Uuid> = Vec::new();
+        if self.dice.chance(15) {
+            let place = self.place();
+            orders.push(place.order);
+            wanted.push(place);
+        }
+        orders.extend(self.field.pick(&mut self.dice));
+        if orders.is_empty() {
+            return Ok(());
+        }
+        for _ in 0..self.dice.between(2, MOST_LINES) {
+            let order = orders[self.dice.below(orders.len())];
+            let action = if self.dice.chance(NONSENSE_PERCENT) {
+                Action::nonsense()
+            } else {
+                self.any_action()
+            };
+            let mut line = self.wanted(order, action);
+            if self.dice.chance(10) {
+                line.expected_version = self.versions.get(&order).copied();
+            }
+            wanted.push(line);
+        }
+        let batch = Uuid::now_v7();
+        for (line, wanted) in wanted.iter_mut().enumerate() {
+            wanted.batch = Some(BatchLine { batch, line });
+        }
+        let (manner, dice) = (self.copy_manner(), self.dice.fork());
+        for sent in self.door.send_together(wanted, manner, dice).await? {
+            self.keep(sent);
+        }
+        Ok(())
     }
 
     async fn hot_order(&mut self) -> Result<()> {
@@ -188,7 +240,7 @@ impl Client {
             actions.push(if self.dice.chance(50) {
                 Action::Hold
             } else {
-                Action::Ship
+                Action::Ship { parts: Vec::new() }
             });
         }
         self.dice.shuffle(&mut actions);
@@ -261,6 +313,7 @@ impl Client {
             order: order.unwrap_or(wanted.order),
             action,
             expected_version: None,
+            batch: None,
         }
     }
 
@@ -289,7 +342,15 @@ impl Client {
     }
 
     fn place(&mut self) -> Wanted {
-        let mut skus: Vec<usize> = (0..self.field.products.len()).collect();
+        let lines = self.lines();
+        self.wanted(Uuid::now_v7(), Action::Place { lines })
+    }
+
+    fn lines(&mut self) -> Vec<Line> {
+        // Of the scarce product there is soon none, and an order that was not placed is of no use to the others.
+        let mixed = matches!(self.field.scenario, Scenario::Mixed | Scenario::Resize);
+        let first = usize::from(mixed && !self.dice.chance(SCARCE_PERCENT));
+        let mut skus: Vec<usize> = (first..self.field.products.len()).collect();
         self.dice.shuffle(&mut skus);
         skus.truncate(self.dice.between(1, 2));
         let line = |sku: usize| Line {
@@ -297,8 +358,7 @@ impl Client {
             quantity: QUANTITIES[self.dice.below(QUANTITIES.len())],
             unit_price_minor: PRICES_MINOR[self.dice.below(PRICES_MINOR.len())],
         };
-        let lines = skus.into_iter().map(line).collect();
-        self.wanted(Uuid::now_v7(), Action::Place { lines })
+        skus.into_iter().map(line).collect()
     }
 
     fn annotate(&mut self) -> Action {
@@ -308,13 +368,43 @@ impl Client {
 
     fn any_action(&mut self) -> Action {
         match self.dice.below(100) {
-            0..34 => self.annotate(),
-            34..42 => Action::Hold,
-            42..54 => Action::Release,
-            54..70 => Action::Pay,
-            70..82 => Action::Ship,
-            82..91 => Action::Deliver,
-            _ => Action::Cancel,
+            0..14 => self.annotate(),
+            14..18 => Action::Hold,
+            18..28 => Action::Release,
+            28..44 => Action::Pay,
+            44..54 => Action::Ship { parts: Vec::new() },
+            54..62 => Action::Ship {
+                parts: self.parts(),
+            },
+            62..71 => Action::Deliver,
+            71..73 => Action::Cancel,
+            73..79 => Action::Amend {
+                lines: self.lines(),
+            },
+            79..83 => Action::SetAddress,
+            83..91 => Action::Refund {
+                amount_minor: PRICES_MINOR[self.dice.below(PRICES_MINOR.len())],
+            },
+            _ => Action::Return {
+                parts: self.parts(),
+            },
+        }
+    }
+
+    /// Of lines that an order may have, as many as it may have.
+    fn parts(&mut self) -> Vec<Part> {
+        let first = self.dice.between(1, 2);
+        let mut parts = vec![self.part(first)];
+        if self.dice.chance(30) {
+            parts.push(self.part(3 - first));
+        }
+        parts
+    }
+
+    fn part(&mut self, line: usize) -> Part {
+        Part {
+            line,
+            quantity: QUANTITIES[self.dice.below(QUANTITIES.len())],
         }
     }
 

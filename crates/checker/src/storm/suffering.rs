@@ -108,7 +108,7 @@ impl<'a> Sufferer<'a> {
     pub(super) async fn suffer(
         &mut self,
         faults: &[Fault],
-        probe: &mut Probe,
+        probe: &mut Probe<'_>,
         token: &CancellationToken,
     ) -> Result<()> {
         // What a look at every shard takes when nothing is wrong.
@@ -141,9 +141,10 @@ impl<'a> Sufferer<'a> {
     async fn recover(
         &mut self,
         fault: Option<Fault>,
-        probe: &mut Probe,
+        probe: &mut Probe<'_>,
         token: &CancellationToken,
     ) -> Result<()> {
+        probe.cover().await?;
         let cure = match fault {
             Some(fault) => self.strike(fault).await?,
             None => Cure::Nothing,

@@ -44,6 +44,9 @@ fn everything_that_can_fail_breaks_no_promise() {
         .args(["--duration", &format!("{seconds}s"), "--clients", "12"])
         .output();
     let report = clean(&storm.unwrap());
+    let kinds = report["applied"].as_object().unwrap().keys();
+    let all = "amend annotate cancel deliver hold pay place refund release return set_address ship";
+    assert_eq!(kinds.cloned().collect::<Vec<_>>().join(" "), all);
     eprintln!("{:#}", report["faults"]);
     temporary.assert_nothing_is_left();
 }

@@ -43,6 +43,13 @@ enum Line<'a> {
         ended_at_us: Micros,
         recovered_at_us: Option<Micros>,
     },
+    Resize {
+        at_us: Micros,
+        from: u64,
+        to: u64,
+        ended_at_us: Option<Micros>,
+        took_effect: bool,
+    },
     Outcome {
         key: &'a str,
         order_id: Uuid,
@@ -157,8 +164,19 @@ impl History {
                 recovered_at_us: it.recovered,
             })
             .collect();
+        let resizes = self.resizes.iter().filter(|it| within(it.began));
+        let resizes: Vec<_> = resizes
+            .map(|it| Line::Resize {
+                at_us: it.began,
+                from: it.from,
+                to: it.to,
+                ended_at_us: it.ended,
+                took_effect: it.took_effect,
+            })
+            .collect();
         timed.extend(faults);
         timed.extend(recoveries);
+        timed.extend(resizes);
         timed.sort_by_key(Line::at);
         let lines = timed.iter().chain(&read_after);
         lines
@@ -210,7 +228,8 @@ impl History {
 
 impl super::Action {
     fn names(&self, sku: &str) -> bool {
-        matches!(self, Self::Place { lines } if lines.iter().any(|line| line.sku == sku))
+        let lines = self.reserves().unwrap_or_default();
+        lines.iter().any(|line| line.sku == sku)
     }
 }
 
@@ -221,7 +240,8 @@ impl Line<'_> {
             | Self::Answer { at_us, .. }
             | Self::Event { at_us, .. }
             | Self::Fault { at_us, .. }
-            | Self::Recovery { at_us, .. } => *at_us,
+            | Self::Recovery { at_us, .. }
+            | Self::Resize { at_us, .. } => *at_us,
             Self::Outcome { .. }
             | Self::Recorded { .. }
             | Self::Order { .. }

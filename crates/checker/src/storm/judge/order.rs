@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use super::{Finding, Index, Invariant, Verdict};
 use crate::storm::{
-    history::{Account, Action, Micros, Outcome, Sent},
-    model::{Model, refusal},
+    history::{Account, Action, Event, Micros, Outcome, Part, Sent, Shown},
+    model::{Model, Status, parts, refusal},
 };
 
 pub(super) fn versions_without_gap(index: &Index<'_>) -> Verdict {
@@ -32,9 +32,9 @@ fn is_contiguous(account: &Account) -> bool {
 /// version 7 at 15, between it and version 8.
 type Rank = u64;
 
-struct Placed<'a> {
-    sent: &'a Sent,
-    rank: Rank,
+pub(super) struct Placed<'a> {
+    pub(super) sent: &'a Sent,
+    pub(super) rank: Rank,
 }
 
 pub(super) fn real_time_order(index: &Index<'_>) -> Verdict {
@@ -73,7 +73,7 @@ pub(super) fn real_time_order(index: &Index<'_>) -> Verdict {
 }
 
 /// What was never decided has no place; what nobody asked for has the one of its event.
-fn place<'a>(index: &Index<'_>, sent: &'a Sent) -> Option<Placed<'a>> {
+pub(super) fn place<'a>(index: &Index<'_>, sent: &'a Sent) -> Option<Placed<'a>> {
     let rank = match sent.outcome {
         Some(Outcome::Applied { version }) => 2 * version,
         Some(Outcome::Rejected { version, .. }) => 2 * version + 1,
@@ -82,7 +82,7 @@ fn place<'a>(index: &Index<'_>, sent: &'a Sent) -> Option<Placed<'a>> {
     Some(Placed { sent, rank })
 }
 
-fn words(rank: Rank) -> String {
+pub(super) fn words(rank: Rank) -> String {
     let version = rank / 2;
     if rank.is_multiple_of(2) {
         format!("version {version}")
@@ -99,80 +99,115 @@ pub(super) fn linearizable(index: &Index<'_>) -> Verdict {
             continue;
         }
         finding.checked();
-        match states(account) {
-            Ok(states) => {
-                shown(*order, account, &states, &mut finding);
-                let commands = index.by_order.get(order).into_iter().flatten();
-                for sent in commands {
-                    if let Some(what) = command(index, sent, &states) {
-                        finding.command(sent, what);
-                    }
-                }
-            }
+        let commands = index.by_order.get(order).map_or(&[][..], Vec::as_slice);
+        match follow(index, account, commands, &mut finding) {
+            Ok(Some(state)) => shown(*order, account, &state, &mut finding),
+            Ok(None) => {}
             Err(what) => finding.order(*order, what),
         }
     }
     finding.verdict
 }
 
-/// The order before its first event, and after each.
-fn states(account: &Account) -> Result<Vec<Option<Model>>, String> {
-    let mut states: Vec<Option<Model>> = vec![None];
-    for event in &account.events {
-        let before = states.last().expect("there is one from the start");
-        let after = Model::after(before.as_ref(), event)
-            .map_err(|what| format!("version {} ({}): {what}", event.version, event.name))?;
-        states.push(Some(after));
+/// A command at the version that it made, or against which it was rejected.
+struct Standing<'a> {
+    version: u64,
+    sent: &'a Sent,
+    /// With which code, if it was.
+    rejected: Option<&'a str>,
+}
+
+/// The order after its last event; on the way every command is compared with the state that it met. One state is kept, however
+/// many events there are.
+fn follow<'a>(
+    index: &Index<'a>,
+    account: &Account,
+    commands: &[&'a Sent],
+    finding: &mut Finding,
+) -> Result<Option<Model>, String> {
+    let standings = commands.iter().filter_map(|sent| standing(index, sent));
+    let mut standings: Vec<Standing<'_>> = standings.collect();
+    standings.sort_by_key(|it| it.version);
+    let mut standings = standings.into_iter().peekable();
+    let mut state = None;
+    for event in std::iter::once(None).chain(account.events.iter().map(Some)) {
+        if let Some(event) = event {
+            let after = Model::after(state, event)
+                .map_err(|what| format!("version {} ({}): {what}", event.version, event.name))?;
+            state = Some(after);
+        }
+        let version = event.map_or(0, |event| event.version);
+        while let Some(it) = standings.next_if(|it| it.version == version) {
+            let what = match (it.rejected, &state, event) {
+                (Some(code), ..) => wrong_rejection(state.as_ref(), &it, code),
+                (None, Some(state), Some(event)) => wrong_effect(state, event, it.sent),
+                (None, ..) => None,
+            };
+            if let Some(what) = what {
+                finding.command(it.sent, what);
+            }
+        }
     }
-    Ok(states)
+    for it in standings {
+        let what = format!(
+            "it was decided against version {}, which its order never had",
+            it.version
+        );
+        finding.command(it.sent, what);
+    }
+    Ok(state)
+}
+
+fn standing<'a>(index: &Index<'a>, sent: &'a Sent) -> Option<Standing<'a>> {
+    let (version, rejected) = match &sent.outcome {
+        Some(Outcome::Rejected { version, code }) => (*version, Some(code.as_str())),
+        _ => (index.effects(sent).first()?.version, None),
+    };
+    Some(Standing {
+        version,
+        sent,
+        rejected,
+    })
 }
 
 /// What the order shows in the end must be what its events made of it.
-fn shown(order: Uuid, account: &Account, states: &[Option<Model>], finding: &mut Finding) {
-    let (Some(shown), Some(Some(state))) = (&account.shown, states.last()) else {
-        return;
+fn shown(order: Uuid, account: &Account, state: &Model, finding: &mut Finding) {
+    let follows = Shown {
+        version: state.version,
+        status: state.status.as_str().to_owned(),
+        held: state.held,
+        annotations: state.annotations.clone(),
+        recipient: state.recipient.clone(),
+        lines: state.lines.clone(),
+        money: state.money(),
     };
-    let same = shown.version == state.version
-        && shown.status == state.status.as_str()
-        && shown.held == state.held
-        && shown.annotations == state.annotations;
-    if !same {
-        let what = format!(
-            "it shows {shown:?}, but its events make version {}, {}, held {}, {:?}",
-            state.version,
-            state.status.as_str(),
-            state.held,
-            state.annotations
+    if let Some(shown) = account.shown.as_ref().filter(|it| **it != follows) {
+        finding.order(
+            order,
+            format!("it shows {shown:?}, but its events make {follows:?}"),
         );
-        finding.order(order, what);
     }
 }
 
-/// What is wrong with the place that a command has in its order's sequence.
-fn command(index: &Index<'_>, sent: &Sent, states: &[Option<Model>]) -> Option<String> {
-    let kind = sent.action.kind();
-    let at = |version: u64| states.get(usize::try_from(version).ok()?);
-    if let Some(Outcome::Rejected { version, code }) = &sent.outcome {
-        let Some(state) = at(*version) else {
-            return Some(format!(
-                "it was rejected against version {version}, which its order never had"
-            ));
-        };
-        let follows = refusal(state.as_ref(), kind, sent.expected_version);
-        // Whether there was stock is told by all orders together.
-        let of_stock = matches!(sent.action, Action::Place { .. }) && code == "insufficient_stock";
-        return match follows {
-            Some(follows) if follows == code => None,
-            None if of_stock => None,
-            Some(follows) => Some(format!(
-                "it was rejected as {code} at version {version}, where {follows} follows"
-            )),
-            None => Some(format!(
-                "it was rejected as {code} at version {version}, where it was legal"
-            )),
-        };
+fn wrong_rejection(state: Option<&Model>, it: &Standing<'_>, code: &str) -> Option<String> {
+    let follows = refusal(state, &it.sent.action, it.sent.expected_version);
+    // Whether there was stock is told by all orders together.
+    let of_stock = it.sent.action.reserves().is_some() && code == "insufficient_stock";
+    match follows {
+        Some(follows) if follows == code => None,
+        None if of_stock => None,
+        Some(follows) => Some(format!(
+            "it was rejected as {code} at version {}, where {follows} follows",
+            it.version
+        )),
+        None => Some(format!(
+            "it was rejected as {code} at version {}, where it was legal",
+            it.version
+        )),
     }
-    let event = index.effects(sent).into_iter().next()?;
+}
+
+fn wrong_effect(after: &Model, event: &Event, sent: &Sent) -> Option<String> {
     let expected = sent.expected_version;
     if expected.is_some_and(|expected| expected + 1 != event.version) {
         return Some(format!(
@@ -180,11 +215,33 @@ fn command(index: &Index<'_>, sent: &Sent, states: &[Option<Model>]) -> Option<S
             event.version
         ));
     }
-    let after = at(event.version)?.as_ref()?;
     let kept = match &sent.action {
-        Action::Place { lines } => after.lines == *lines,
+        Action::Place { lines } | Action::Amend { lines } => {
+            after.lines.iter().map(|it| &it.line).eq(lines)
+        }
         Action::Annotate { key } => after.annotations.get(key) == Some(&sent.mark),
-        _ => true,
+        Action::Ship { parts: all } if all.is_empty() => after.status == Status::Shipped,
+        Action::Ship { parts } | Action::Return { parts } => moved(event) == Some(sorted(parts)),
+        Action::Refund { amount_minor } => {
+            event.data["amount_minor"].as_i64() == Some(*amount_minor)
+        }
+        // The mark by which its event is known is all of it.
+        Action::SetAddress
+        | Action::Hold
+        | Action::Release
+        | Action::Pay
+        | Action::Deliver
+        | Action::Cancel => true,
     };
     (!kept).then(|| format!("version {} is not what was sent", event.version))
+}
+
+fn moved(event: &Event) -> Option<Vec<Part>> {
+    parts(event).map(|parts| sorted(&parts))
+}
+
+fn sorted(parts: &[Part]) -> Vec<Part> {
+    let mut parts = parts.to_vec();
+    parts.sort_by_key(|part| part.line);
+    parts
 }

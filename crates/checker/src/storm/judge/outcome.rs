@@ -73,7 +73,10 @@ pub(super) fn events_match_commands(index: &Index<'_>) -> Verdict {
     let mut by_id: HashMap<Uuid, &Sent> = HashMap::new();
     let mut by_mark: HashMap<&str, &Sent> = HashMap::new();
     for sent in &index.history.commands {
-        by_id.extend(sent.command_ids().into_iter().map(|id| (id, sent)));
+        // The others' events are known by their marks, and under a key that was used for two things one id is both's.
+        if !sent.action.kind().is_marked() {
+            by_id.extend(sent.command_ids().into_iter().map(|id| (id, sent)));
+        }
         by_mark.insert(&sent.mark, sent);
     }
     let streamed = streamed(index);

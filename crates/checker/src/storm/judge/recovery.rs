@@ -18,6 +18,16 @@ pub(super) fn recovers_by_itself(history: &History) -> Verdict {
             finding.deployment(what);
         }
     }
+    for it in &history.resizes {
+        finding.checked();
+        let (seconds, to) = (it.began / 1_000_000, it.to);
+        let what = match it.ended {
+            None => "was not done",
+            Some(_) if !it.took_effect => "left another number of them",
+            Some(_) => continue,
+        };
+        finding.deployment(format!("the resize to {to} shards at {seconds} s {what}"));
+    }
     let is_a_fault = |what: &str| what.ends_with(ENDED_BY_ITSELF) || what.ends_with(ENDED_BADLY);
     for it in history.faults.iter().filter(|it| is_a_fault(&it.what)) {
         let seconds = it.at / 1_000_000;

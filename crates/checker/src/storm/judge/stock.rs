@@ -7,51 +7,65 @@ use std::collections::{BTreeMap, HashMap};
 
 use uuid::Uuid;
 
+mod levels;
+
 use super::{Finding, Index, Invariant, Verdict};
-use crate::storm::history::{
-    Account, Action, Answer, Attempt, Event, Line, Micros, Outcome, Sent, Shelf,
+use crate::storm::{
+    history::{Account, Answer, Attempt, Event, Line, Micros, Outcome, Sent, Shelf},
+    model::{lines, parts},
 };
+use levels::Levels;
 
 pub(super) fn conserved(index: &Index<'_>) -> Verdict {
     let mut finding = Finding::of(Invariant::StockConserved);
-    let learned = learned(index);
-    let mut holds: BTreeMap<&str, Vec<Hold>> = BTreeMap::new();
+    let known = Known::of(index);
+    let mut products: BTreeMap<String, Product> = BTreeMap::new();
     for (order, account) in &index.history.orders {
-        for (sku, hold) in held(index, &learned, *order, account) {
-            holds.entry(sku).or_default().push(hold);
-        }
+        take(&known, *order, account, &mut products);
     }
-    let mut possible: BTreeMap<&str, Levels> = BTreeMap::new();
+    let mut possible: BTreeMap<&str, (i64, Levels)> = BTreeMap::new();
     for shelf in &index.history.shelves {
         finding.checked();
-        let holds = holds.remove(shelf.sku.as_str()).unwrap_or_default();
-        if let Some(what) = miscounted(shelf, &holds).or_else(|| oversold(shelf, &holds)) {
+        let product = products.remove(&shelf.sku).unwrap_or_default();
+        if let Some(what) = miscounted(shelf, &product).or_else(|| oversold(shelf, &product.holds))
+        {
             finding.product(&shelf.sku, what);
         }
-        possible.insert(&shelf.sku, Levels::of(&holds, Hold::possibly));
+        let levels = Levels::of(product.holds.iter().map(|it| (it.pieces, it.possibly())));
+        possible.insert(&shelf.sku, (shelf.stocked, levels));
     }
     for sent in &index.history.commands {
-        let (Action::Place { lines }, Some(outcome)) = (&sent.action, &sent.outcome) else {
+        let (Some(lines), Some(Outcome::Rejected { version, code })) =
+            (sent.action.reserves(), &sent.outcome)
+        else {
             continue;
         };
-        if matches!(outcome, Outcome::Rejected { code, .. } if code == "insufficient_stock") {
-            finding.checked();
-            if !was_short(index, sent, lines, &possible) {
-                let what =
-                    "it was rejected for want of stock, and there was enough at every moment";
-                finding.command(sent, what.to_owned());
-            }
+        if code != "insufficient_stock" {
+            continue;
+        }
+        finding.checked();
+        let had = had(index, sent.order, *version);
+        if !was_short(sent, &needs(lines, &had), &possible) {
+            let what = "it was rejected for want of stock, and there was enough at every moment";
+            finding.command(sent, what.to_owned());
         }
     }
     finding.verdict
 }
 
-/// Pieces that one order holds of one product.
+/// Everything that orders did to one product.
+#[derive(Default)]
+struct Product {
+    shipped: i64,
+    returned: i64,
+    reserved: i64,
+    holds: Vec<Hold>,
+}
+
+/// Pieces that one order keeps from others, until they are given back.
 struct Hold {
     order: Uuid,
     pieces: i64,
-    shipped: bool,
-    cancelled: bool,
     /// Not before this.
     earliest: Micros,
     /// Certainly by this.
@@ -72,111 +86,199 @@ impl Hold {
     }
 }
 
-/// How many pieces were held, as steps in time.
-struct Levels(Vec<(Micros, i64)>);
+/// What is known outside of when an event happened.
+struct Known<'a> {
+    /// When each was first seen, by a subscriber or in the answer to its command.
+    seen: HashMap<(Uuid, u64), Micros>,
+    /// When a command was first sent, by what its event tells of it.
+    sent_by_mark: HashMap<&'a str, Micros>,
+    sent_by_id: HashMap<Uuid, Micros>,
+}
 
-impl Levels {
-    fn of(holds: &[Hold], interval: fn(&Hold) -> (Micros, Micros)) -> Self {
-        let mut steps: BTreeMap<Micros, i64> = BTreeMap::new();
-        for hold in holds {
-            let (from, to) = interval(hold);
-            if from < to {
-                *steps.entry(from).or_default() += hold.pieces;
-                *steps.entry(to).or_default() -= hold.pieces;
-            }
+impl<'a> Known<'a> {
+    fn of(index: &Index<'a>) -> Self {
+        let mut known = Self {
+            seen: HashMap::new(),
+            sent_by_mark: HashMap::new(),
+            sent_by_id: HashMap::new(),
+        };
+        let mut note = |order, version, at| {
+            let first = known.seen.entry((order, version)).or_insert(at);
+            *first = at.min(*first);
+        };
+        for seen in index.history.streams.iter().flat_map(|it| &it.sightings) {
+            note(seen.event.order, seen.event.version, seen.at);
         }
-        let mut level = 0;
-        let levels = steps.into_iter().map(|(at, step)| {
-            level += step;
-            (at, level)
-        });
-        Self(levels.collect())
+        for sent in &index.history.commands {
+            for attempt in &sent.attempts {
+                if let Answer::Applied { version, .. } = attempt.answer {
+                    note(sent.order, version, attempt.ended);
+                }
+            }
+            let began = sent.began_at();
+            known.sent_by_mark.insert(&sent.mark, began);
+            let ids = sent.command_ids();
+            known
+                .sent_by_id
+                .extend(ids.into_iter().map(|id| (id, began)));
+        }
+        known
     }
 
-    /// The most between two moments, both included.
-    fn most(&self, from: Micros, to: Micros) -> i64 {
-        let begins = self
-            .0
-            .partition_point(|(at, _)| *at <= from)
-            .saturating_sub(1);
-        let within = self.0[begins..].iter().take_while(|(at, _)| *at <= to);
-        within
-            .map(|(_, level)| *level)
-            .max()
-            .unwrap_or_default()
-            .max(0)
+    /// Between which moments it happened.
+    fn when(&self, event: &Event) -> (Micros, Micros) {
+        let sent = match event.mark() {
+            Some(mark) => self.sent_by_mark.get(mark),
+            None => self.sent_by_id.get(&event.command_id),
+        };
+        let seen = self.seen.get(&(event.order, event.version));
+        (
+            sent.copied().unwrap_or(0),
+            seen.copied().unwrap_or(Micros::MAX),
+        )
     }
 }
 
-/// When each event was first known outside, by a subscriber or by the answer to its command.
-fn learned(index: &Index<'_>) -> HashMap<(Uuid, u64), Micros> {
-    let mut learned: HashMap<(Uuid, u64), Micros> = HashMap::new();
-    let mut note = |order, version, at| {
-        let first = learned.entry((order, version)).or_insert(at);
-        *first = at.min(*first);
-    };
-    for seen in index.history.streams.iter().flat_map(|it| &it.sightings) {
-        note(seen.event.order, seen.event.version, seen.at);
-    }
-    for sent in &index.history.commands {
-        for attempt in &sent.attempts {
-            if let Answer::Applied { version, .. } = attempt.answer {
-                note(sent.order, version, attempt.ended);
-            }
-        }
-    }
-    learned
-}
-
-fn held<'a>(
-    index: &Index<'a>,
-    learned: &HashMap<(Uuid, u64), Micros>,
+/// Follows the pieces of one order. What its events ought to be is another invariant's: here they are believed.
+fn take(
+    known: &Known<'_>,
     order: Uuid,
     account: &Account,
-) -> Vec<(&'a str, Hold)> {
-    let commands = index
-        .by_order
-        .get(&order)
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let of = |event: &Event| {
-        let mark = event.mark();
-        commands.iter().find(|it| Some(it.mark.as_str()) == mark)
-    };
-    let event = |name: &str| account.events.iter().find(|it| it.name == name);
-    let known = |event: &Event| learned.get(&(order, event.version)).copied();
-    let Some((placed, sent)) = event("placed").and_then(|it| Some((it, of(it)?))) else {
-        return Vec::new();
-    };
-    let Action::Place { lines } = &sent.action else {
-        return Vec::new();
-    };
-    let cancelled = event("cancelled");
-    let back_earliest = cancelled.map(|it| of(it).map_or(0, |sent| sent.began_at()));
-    let hold = |pieces| Hold {
-        order,
-        pieces,
-        shipped: event("shipped").is_some(),
-        cancelled: cancelled.is_some(),
-        earliest: sent.began_at(),
-        latest: known(placed).unwrap_or(Micros::MAX),
-        back_earliest: back_earliest.unwrap_or(Micros::MAX),
-        back_latest: cancelled.and_then(known).unwrap_or(Micros::MAX),
-    };
-    let holds = lines
-        .iter()
-        .map(|line| (line.sku.as_str(), hold(line.quantity)));
-    holds.collect()
+    products: &mut BTreeMap<String, Product>,
+) {
+    let mut ordered: Vec<Line> = Vec::new();
+    let mut shipped: Vec<i64> = Vec::new();
+    // Of each product, the open holds: what was taken last is given back first.
+    let mut open: BTreeMap<String, Vec<Hold>> = BTreeMap::new();
+    for event in &account.events {
+        let moves: Vec<(String, i64)> = match event.name.as_str() {
+            "placed" | "amended" => {
+                let new = lines(event).unwrap_or_default();
+                let moves = difference(&new, &ordered);
+                shipped = vec![0; new.len()];
+                ordered = new;
+                moves
+            }
+            "cancelled" => {
+                let moves = difference(&[], &ordered);
+                ordered.clear();
+                moves
+            }
+            "shipped" => {
+                for part in parts(event).unwrap_or_default() {
+                    if let Some((at, line)) = line_of(&ordered, part.line) {
+                        shipped[at] += part.quantity;
+                        product(products, &line.sku).shipped += part.quantity;
+                    }
+                }
+                continue;
+            }
+            "returned" => {
+                let parts = parts(event).unwrap_or_default();
+                let lines = parts.iter().filter_map(|part| {
+                    let (_, line) = line_of(&ordered, part.line)?;
+                    Some((line.sku.clone(), -part.quantity))
+                });
+                let moves: Vec<(String, i64)> = lines.collect();
+                for (sku, pieces) in &moves {
+                    product(products, sku).returned -= pieces;
+                }
+                moves
+            }
+            _ => continue,
+        };
+        let (earliest, latest) = known.when(event);
+        for (sku, pieces) in moves {
+            let holds = open.entry(sku.clone()).or_default();
+            if pieces > 0 {
+                holds.push(Hold {
+                    order,
+                    pieces,
+                    earliest,
+                    latest,
+                    back_earliest: Micros::MAX,
+                    back_latest: Micros::MAX,
+                });
+            } else {
+                let back = give_back(holds, -pieces, (earliest, latest));
+                product(products, &sku).holds.extend(back);
+            }
+        }
+    }
+    for (line, shipped) in ordered.iter().zip(shipped) {
+        product(products, &line.sku).reserved += line.quantity - shipped;
+    }
+    for (sku, holds) in open {
+        product(products, &sku).holds.extend(holds);
+    }
+}
+
+fn product<'a>(products: &'a mut BTreeMap<String, Product>, sku: &str) -> &'a mut Product {
+    if !products.contains_key(sku) {
+        products.insert(sku.to_owned(), Product::default());
+    }
+    products.get_mut(sku).expect("it is there by now")
+}
+
+/// A line by its number, with its place.
+fn line_of(lines: &[Line], number: usize) -> Option<(usize, &Line)> {
+    let at = number.checked_sub(1)?;
+    Some((at, lines.get(at)?))
+}
+
+/// Pieces by product.
+fn pieces(lines: &[Line]) -> BTreeMap<&str, i64> {
+    let mut pieces = BTreeMap::new();
+    for line in lines {
+        *pieces.entry(line.sku.as_str()).or_default() += line.quantity;
+    }
+    pieces
+}
+
+/// How many pieces more of each product are kept after than before.
+fn difference(after: &[Line], before: &[Line]) -> Vec<(String, i64)> {
+    let mut difference = pieces(after);
+    for (sku, pieces) in pieces(before) {
+        *difference.entry(sku).or_default() -= pieces;
+    }
+    let moving = difference.into_iter().filter(|(_, pieces)| *pieces != 0);
+    moving
+        .map(|(sku, pieces)| (sku.to_owned(), pieces))
+        .collect()
+}
+
+/// Ends holds of so many pieces, the newest first; the last of them may be taken apart.
+fn give_back(
+    open: &mut Vec<Hold>,
+    mut pieces: i64,
+    (earliest, latest): (Micros, Micros),
+) -> Vec<Hold> {
+    let mut back = Vec::new();
+    while pieces > 0
+        && let Some(mut hold) = open.pop()
+    {
+        let kept = (hold.pieces - pieces).max(0);
+        if kept > 0 {
+            open.push(Hold {
+                pieces: kept,
+                ..hold
+            });
+            hold.pieces = pieces;
+        }
+        pieces -= hold.pieces;
+        back.push(Hold {
+            back_earliest: earliest,
+            back_latest: latest,
+            ..hold
+        });
+    }
+    back
 }
 
 /// What the events leave on a shelf must be what it shows.
-fn miscounted(shelf: &Shelf, holds: &[Hold]) -> Option<String> {
-    let pieces = |of: fn(&Hold) -> bool| -> i64 {
-        let holds = holds.iter().filter(|it| of(it));
-        holds.map(|it| it.pieces).sum()
-    };
-    let on_hand = shelf.stocked - pieces(|it| it.shipped);
-    let reserved = pieces(|it| !it.shipped && !it.cancelled);
+fn miscounted(shelf: &Shelf, product: &Product) -> Option<String> {
+    let on_hand = shelf.stocked - product.shipped + product.returned;
+    let reserved = product.reserved;
     if (shelf.on_hand, shelf.reserved) != (on_hand, reserved) {
         return Some(format!(
             "it shows {} on hand and {} reserved, but the events leave {on_hand} and {reserved}",
@@ -189,11 +291,8 @@ fn miscounted(shelf: &Shelf, holds: &[Hold]) -> Option<String> {
 
 /// More pieces promised at one moment than were ever there.
 fn oversold(shelf: &Shelf, holds: &[Hold]) -> Option<String> {
-    let certain = Levels::of(holds, Hold::certainly);
-    let (at, level) = certain
-        .0
-        .into_iter()
-        .find(|(_, level)| *level > shelf.stocked)?;
+    let certain = Levels::of(holds.iter().map(|it| (it.pieces, it.certainly())));
+    let (at, level) = certain.first_above(shelf.stocked)?;
     let orders = holds.iter().filter(|hold| {
         let (from, to) = hold.certainly();
         from <= at && at < to
@@ -206,21 +305,37 @@ fn oversold(shelf: &Shelf, holds: &[Hold]) -> Option<String> {
     ))
 }
 
+/// What an order had reserved at a version. Only an order of which nothing has left can be amended.
+fn had(index: &Index<'_>, order: Uuid, version: u64) -> Vec<Line> {
+    let account = index.history.orders.get(&order);
+    let events = account.map(|it| it.events.as_slice()).unwrap_or_default();
+    let mut events = events.iter().take_while(|it| it.version <= version);
+    // From its end, but an order is amended before anything else becomes of it.
+    let ordering = |it: &&Event| matches!(it.name.as_str(), "placed" | "amended");
+    let last = events.by_ref().filter(ordering).last();
+    last.and_then(lines).unwrap_or_default()
+}
+
+/// How many pieces more a command asked for.
+fn needs(asked: &[Line], had: &[Line]) -> Vec<(String, i64)> {
+    let mut more = difference(asked, had);
+    more.retain(|(_, pieces)| *pieces > 0);
+    more
+}
+
 /// Whether there may have been too little for an order at any moment from its request until its sender knew.
 fn was_short(
-    index: &Index<'_>,
     sent: &Sent,
-    lines: &[Line],
-    possible: &BTreeMap<&str, Levels>,
+    needs: &[(String, i64)],
+    possible: &BTreeMap<&str, (i64, Levels)>,
 ) -> bool {
     let rejected = |it: &&Attempt| matches!(it.answer, Answer::Rejected { .. });
     let told = sent.attempts.iter().filter(rejected);
     let known_at = told.map(|it| it.ended).min().unwrap_or(Micros::MAX);
-    lines.iter().any(|line| {
-        let shelf = index.history.shelves.iter().find(|it| it.sku == line.sku);
-        let levels = possible.get(line.sku.as_str());
-        shelf.zip(levels).is_none_or(|(shelf, levels)| {
-            levels.most(sent.began_at(), known_at) + line.quantity > shelf.stocked
+    needs.iter().any(|(sku, pieces)| {
+        let product = possible.get(sku.as_str());
+        product.is_none_or(|(stocked, levels)| {
+            levels.most(sent.began_at(), known_at) + pieces > *stocked
         })
     })
 }

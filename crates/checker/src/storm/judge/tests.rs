@@ -5,9 +5,12 @@ use uuid::Uuid;
 
 use super::{Invariant, Rules, judge};
 use crate::storm::history::{
-    Account, Action, Answer, Attempt, Event, History, Line, Micros, Outcome, Sent, Shelf, Shown,
-    Sighting, Stream,
+    Account, Action, Answer, Attempt, Event, Goods, History, Line, Micros, Money, Outcome, Resized,
+    Sent, Shelf, Shown, Sighting, Stream,
 };
+
+mod batch;
+mod shop;
 
 const ORDER: Uuid = Uuid::from_u128(1);
 const OTHER: Uuid = Uuid::from_u128(2);
@@ -40,6 +43,7 @@ fn sent(number: usize, action: Action, (began, ended): (Micros, Micros), outcome
         order: ORDER,
         action,
         expected_version: None,
+        batch: None,
         attempts: vec![Attempt {
             began,
             ended,
@@ -67,6 +71,14 @@ fn lines(quantity: i64) -> Vec<Line> {
         quantity,
         unit_price_minor: 100,
     }]
+}
+
+fn goods(quantity: i64, shipped: i64, returned: i64) -> Goods {
+    Goods {
+        line: lines(quantity).remove(0),
+        shipped,
+        returned,
+    }
 }
 
 fn note() -> Action {
@@ -141,6 +153,9 @@ fn clean() -> History {
             status: "placed".to_owned(),
             held: false,
             annotations: [("note".to_owned(), "mark-6".to_owned())].into(),
+            recipient: None,
+            lines: vec![goods(2, 0, 0)],
+            money: Money::default(),
         }),
     };
     history.orders.insert(ORDER, account);
@@ -430,6 +445,50 @@ fn two_requests_under_one_key_may_have_one_effect() {
     events(&mut history).push(noted(6, 8, false));
     history.orders.get_mut(&ORDER).unwrap().shown = None;
     assert_eq!(broken(&watched(history)), [Invariant::OneEffectPerKey]);
+}
+
+#[test]
+fn a_command_without_a_mark_whose_key_belongs_to_another_had_no_effect() {
+    let mut history = clean();
+    let mut release = sent(8, Action::Release, (46, 49), Outcome::KeyReused);
+    release.key.clone_from(&history.commands[NOTE].key);
+    release.attempts[0].answer = accepted(NOTE);
+    history.commands.push(release);
+    assert_eq!(broken(&history), []);
+    // The other way round: what was released is not of the note under the same key.
+    let mut other = sent(9, note(), (71, 81), Outcome::KeyReused);
+    other.key.clone_from(&history.commands[4].key);
+    other.attempts[0].answer = accepted(4);
+    history.commands.push(other);
+    assert_eq!(broken(&history), []);
+}
+
+#[test]
+fn a_resize_that_came_to_no_end_or_to_another_is_found() {
+    let resized = Resized {
+        began: 10,
+        ended: Some(90),
+        from: 16,
+        to: 5,
+        took_effect: true,
+    };
+    let with = |resized: Resized| {
+        let mut history = clean();
+        history.resizes = vec![resized];
+        broken(&history)
+    };
+    assert_eq!(with(resized), []);
+    let stuck = Resized {
+        ended: None,
+        ..resized
+    };
+    let aborted = Resized {
+        took_effect: false,
+        ..resized
+    };
+    for it in [stuck, aborted] {
+        assert_eq!(with(it), [Invariant::RecoversByItself]);
+    }
 }
 
 #[test]

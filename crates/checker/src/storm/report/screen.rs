@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Counts, FaultReport, Report, Story, VerdictReport};
+use super::{Counts, FaultReport, Report, ResizeReport, Story, VerdictReport};
 
 /// Violations shown of each invariant; JSON has more.
 const SHOWN_VIOLATIONS: usize = 3;
@@ -30,14 +30,21 @@ impl Report {
             "{:<24}seen {:.0} ms after the answer (p50), {:.0} ms (p99)",
             "", self.event_delay.p50_ms, self.event_delay.p99_ms
         ));
+        let applied = self.applied.iter().map(|(kind, count)| (*kind, *count));
+        // As many as fit into a line, whatever their names.
+        screen.listed("applied", 3, applied);
         let rejections = self
             .rejections
             .iter()
             .map(|(code, count)| (code.as_str(), *count));
-        screen.listed("rejections", rejections);
+        screen.listed("rejections", 2, rejections);
         screen.line("");
         if !self.faults.is_empty() {
             screen.faults(&self.faults);
+            screen.line("");
+        }
+        if let Some(resizes) = &self.resizes {
+            screen.resizes(resizes);
             screen.line("");
         }
         screen.line(&row("invariant", "checked", "violated"));
@@ -77,8 +84,8 @@ impl Counts {
                 "commands",
                 self.commands,
                 format!(
-                    "{} accepted, {} unknown, {} with a key used before",
-                    self.accepted, self.unknown, self.key_reused
+                    "{} accepted, {} unknown, {} under used keys, {} nonsense",
+                    self.accepted, self.unknown, self.key_reused, self.nonsense
                 ),
             ),
             (
@@ -107,13 +114,17 @@ trait Page {
     fn line(&mut self, text: &str);
 
     /// What there is any of, by name.
-    fn listed<'a>(&mut self, name: &str, counts: impl Iterator<Item = (&'a str, usize)>) {
+    fn listed<'a>(
+        &mut self,
+        name: &str,
+        in_a_line: usize,
+        counts: impl Iterator<Item = (&'a str, usize)>,
+    ) {
         let counts: Vec<String> = counts
             .map(|(what, count)| format!("{count} {what}"))
             .collect();
         let mut head = name;
-        // Two fit into a line, whatever their names.
-        for some in counts.chunks(2) {
+        for some in counts.chunks(in_a_line) {
             self.line(&format!("{head:<12}{:>10}  {}", "", some.join(", ")));
             head = "";
         }
@@ -134,6 +145,26 @@ trait Page {
                 seconds(it.recovered_max_ms),
             ));
         }
+    }
+
+    fn resizes(&mut self, it: &ResizeReport) {
+        let took = (it.took_p50_ms / 1_000.0, it.took_max_ms / 1_000.0);
+        self.line(&format!(
+            "{:<12}{:>10}  half took {:.1} s at most, the longest {:.1} s",
+            "resizes", it.times, took.0, took.1
+        ));
+        self.line(&format!(
+            "{:<12}{:>10}  accepted meanwhile, applied after {:.0} ms (p50),",
+            "", it.commands, it.wait_p50_ms
+        ));
+        self.line(&format!(
+            "{:<24}{:.0} ms (p99), {:.0} ms (longest); half of the clients",
+            "", it.wait_p99_ms, it.wait_max_ms
+        ));
+        self.line(&format!(
+            "{:<24}waited for no command longer than {:.0} ms",
+            "", it.longest_of_clients_p50_ms
+        ));
     }
 
     fn violations(&mut self, verdict: &VerdictReport) {

@@ -42,7 +42,8 @@ impl Field {
         let scarce = i64::try_from(clients * 2).expect("a few hundred");
         let pieces = |sku: usize| match scenario {
             Scenario::Oversell => scarce,
-            Scenario::Mixed if sku == 0 => scarce,
+            // Few orders are of it.
+            Scenario::Mixed | Scenario::Resize if sku == 0 => scarce / 4,
             _ => PLENTY,
         };
         let sku = |name: &str| format!("STORM-{}-{name}", run.simple());
@@ -84,6 +85,7 @@ impl Field {
             order,
             action,
             expected_version: None,
+            batch: None,
         }
     }
 
