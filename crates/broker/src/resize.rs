@@ -3,7 +3,7 @@
 //! It holds the exclusive queue `orders.resize.lock` from before its first call to its end. A coordinator that was stopped, or cut off,
 //! loses both at once, so that nothing of what it still had in mind reaches the broker after its successor has begun.
 
-use lapin::options::QueueDeclareOptions;
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::FieldTable;
 use orderly_protocol::{Marker, ShardId, names};
 
@@ -13,7 +13,7 @@ use crate::{
     error::{BrokerError, PublishUnknown},
     message::{Confirm, Message},
     publisher::Publisher,
-    topology::{self, TopologyError},
+    topology::{self, QueueStatus, TopologyError},
 };
 
 /// The connection of whoever coordinates a resize.
@@ -109,6 +109,26 @@ impl ResizeLink {
         self.publisher
             .publish_mandatory("", &shard.queue(), &message)
             .await
+    }
+
+    /// Deletes the queue of a shard that nobody consumes, whatever it holds. One that is gone already is fine.
+    ///
+    /// # Errors
+    /// The broker did not answer.
+    pub async fn delete(&self, shard: ShardId) -> Result<(), BrokerError> {
+        // Quorum queues know neither `if-empty` nor `if-unused` (RabbitMQ docs, "Quorum queues"): whoever calls this has looked.
+        let channel = self.connection.channel().await?;
+        let options = QueueDeleteOptions::default();
+        let delete = channel.client().queue_delete(shard.queue().into(), options);
+        channel.call("delete a queue", delete).await.map(drop)
+    }
+
+    /// What the broker says of a shard's queue; `None` if it does not exist.
+    ///
+    /// # Errors
+    /// The broker did not answer.
+    pub async fn status(&self, shard: ShardId) -> Result<Option<QueueStatus>, BrokerError> {
+        topology::queue_status(&self.connection, &shard.queue()).await
     }
 
     /// Gives the lock back.

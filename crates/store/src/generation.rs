@@ -108,6 +108,54 @@ impl Store {
         Ok(served.collect())
     }
 
+    /// The generations that have ended: their queues may be deleted, or be found undeleted.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn ended_generations(&self) -> Result<Vec<Layout>, StoreError> {
+        bounded(
+            sqlx::query_as!(
+                Layout,
+                "select generation, shard_count, prefetch from generations
+                 where state in ('drained', 'aborted', 'retired')
+                 order by generation",
+            )
+            .fetch_all(self.pool()),
+        )
+        .await
+    }
+
+    /// Nobody consumes the queues of a drained generation any more, once its workers have heard of it.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn retire_generation(&self, generation: i32) -> Result<(), StoreError> {
+        self.change_ended(generation, "drained", "retired").await
+    }
+
+    /// Its queues are consumed again: something came after all.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn take_back_generation(&self, generation: i32) -> Result<(), StoreError> {
+        self.change_ended(generation, "retired", "drained").await
+    }
+
+    /// One that is in another state stays so.
+    async fn change_ended(&self, generation: i32, from: &str, to: &str) -> Result<(), StoreError> {
+        bounded(
+            sqlx::query!(
+                "update generations set state = $3 where generation = $1 and state = $2",
+                generation,
+                from,
+                to,
+            )
+            .execute(self.pool()),
+        )
+        .await?;
+        Ok(())
+    }
+
     /// The generation that takes new commands, if there is one.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use orderly_broker::topology::{self, TopologyError};
 use orderly_broker::{
-    BrokerConfig, BrokerError, Confirm, Connection, PublishUnknown, Publisher, ResizeLink,
+    Backoff, BrokerConfig, BrokerError, Confirm, Connection, PublishUnknown, Publisher, ResizeLink,
 };
 use orderly_crashpoint::{CrashPoint, Injected, reach};
 use orderly_protocol::{Marker, ShardId};
@@ -21,8 +21,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::runner::Resizing;
 
-/// While a resize is open: how often a worker looks whether its coordinator is gone. Half of the 5 s within which another goes on.
-const LOOK: Duration = Duration::from_secs(2);
+/// While a resize is open: how often a worker looks whether its coordinator is gone. Between the unbinding and the flip nothing can be
+/// accepted.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// After a first failure.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 
 /// How often a condition is looked at that others fulfil: markers are met within milliseconds, and all orders wait for it.
 const POLL: Duration = Duration::from_millis(20);
@@ -75,14 +79,18 @@ impl Coordinator {
         let mut loads = layout.current.clone();
         loads.mark_changed();
         while loads.changed().await.is_ok() {
+            let mut backoff = Backoff::between(SHORTEST_PAUSE, LOOK);
             while self.is_open().await {
-                if let Err(error) = self.coordinate().await {
-                    tracing::warn!(
-                        error = &error as &dyn std::error::Error,
-                        "a resize goes on later"
-                    );
+                match self.coordinate().await {
+                    Ok(()) => sleep(LOOK).await,
+                    Err(error) => {
+                        tracing::warn!(
+                            error = &error as &dyn std::error::Error,
+                            "a resize goes on later"
+                        );
+                        sleep(backoff.next_pause()).await;
+                    }
                 }
-                sleep(LOOK).await;
             }
         }
     }
@@ -100,12 +108,17 @@ impl Coordinator {
         let Some(mut link) = ResizeLink::take(self.connect(&self.broker.url).await?).await? else {
             return Ok(());
         };
+        let led = self.lead(&mut link).await;
+        link.close().await;
+        led
+    }
+
+    async fn lead(&self, link: &mut ResizeLink) -> Result<(), ResizeError> {
         reach(CrashPoint::AfterResizeLock)?;
         // The row is read with the lock in hand: whoever held it before can change nothing any more.
         while let Some(resize) = self.store.open_resize().await? {
-            self.step(&mut link, &resize).await?;
+            self.step(link, &resize).await?;
         }
-        link.close().await;
         Ok(())
     }
 
@@ -129,9 +142,11 @@ impl Coordinator {
                     for node in self.every_node(resize).await? {
                         node.connection.close().await;
                     }
-                    self.store
-                        .begin_unbinding(resize, settle, &self.name)
-                        .await?;
+                    let begun = self.store.begin_unbinding(resize, settle, &self.name);
+                    if !begun.await? {
+                        // A shard was paused meanwhile: it can still be aborted.
+                        sleep(SETTLING).await;
+                    }
                 }
             }
             ResizeStep::Unbinding => {

@@ -1,5 +1,7 @@
 //! `orderly topology`: the queues, exchanges and stream on the broker, and the first generation of shards.
 
+mod retire;
+
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -46,6 +48,7 @@ enum TopologyAction {
     Apply(ApplyArgs),
     Check(CheckArgs),
     Show(ShowArgs),
+    Retire(RetireArgs),
 }
 
 /// Say whether everything is there, without changing anything
@@ -87,6 +90,20 @@ struct ApplyArgs {
     settle_seconds: u64,
 }
 
+/// Delete the queues of generations that have ended, after a resize
+///
+/// Only those that nothing can come to any more and that hold nothing: whatever else is found goes on being forwarded. Exits with 3 if
+/// some stay.
+#[derive(Debug, clap::Args)]
+#[command(before_help = "\
+Example:
+  orderly topology retire")]
+struct RetireArgs {
+    /// Nodes of a RabbitMQ cluster: URLs, comma-separated; all must be up [env: ORDERLY_AMQP_NODES]
+    #[arg(long, value_name = "URLS")]
+    amqp_nodes: Option<String>,
+}
+
 /// A quorum queue that was just declared can be lost with its node (RabbitMQ's ra saves its names some time later):
 /// nothing may be published before.
 pub(crate) const SETTLE: Duration = Duration::from_secs(10);
@@ -111,6 +128,17 @@ pub(crate) async fn run(args: TopologyArgs, format: Format) -> anyhow::Result<Ex
                 layout.generation, layout.shard_count
             );
             Ok(Exit::Ok)
+        }
+        TopologyAction::Retire(args) => {
+            let mut settings = Settings::for_command();
+            let nodes = settings.or_default(
+                args.amqp_nodes.as_ref(),
+                "ORDERLY_AMQP_NODES",
+                Vec::new(),
+                parse::amqp_urls,
+            );
+            let nodes = settings.finish(|| nodes)?;
+            retire::retire(&store, &broker, &nodes).await
         }
         TopologyAction::Check(CheckArgs {}) => check(&store, &connect(&broker).await?).await,
         TopologyAction::Show(ShowArgs {}) => show(&store, &connect(&broker).await?, format).await,

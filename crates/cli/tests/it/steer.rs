@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use orderly_broker::{BrokerConfig, Confirm, Connection, Message};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -51,8 +52,78 @@ async fn the_number_of_shards_changes_at_the_command_line() {
     let same = system.orderly(&["shards", "resize", "3"]).output().unwrap();
     assert_eq!(same.status.code(), Some(6), "so many there are");
     assert_eq!(system.version(order_id).await, 3);
+    retired(&system, order_id).await;
     system.verify();
     drop(second);
+}
+
+/// The old queues go when nothing is in them, and not before.
+async fn retired(system: &System, order_id: Uuid) {
+    let retire = || {
+        system
+            .orderly(&["topology", "retire"])
+            .output()
+            .unwrap()
+            .status
+            .code()
+    };
+    let queues = async || {
+        let list = [
+            "--quiet",
+            "--vhost",
+            system.env.vhost(),
+            "list_queues",
+            "name",
+        ];
+        let listed = system.env.rabbitmqctl(&list).await.unwrap();
+        let generations =
+            (1..=3).map(|generation| listed.matches(&format!("orders.g{generation}.")).count());
+        generations.collect::<Vec<_>>()
+    };
+    system.succeed(&["pause", "--reason", "a test"]);
+    // A command that came after all: nobody forwards it while all is paused.
+    let connection = Connection::open(&BrokerConfig::new(system.env.amqp_url.clone(), "late"))
+        .await
+        .unwrap();
+    let mut publisher = connection.publisher().await.unwrap();
+    let message = Message::commands(&b"{}"[..]);
+    let stored = publisher
+        .publish_mandatory("", "orders.g1.002", &message)
+        .await;
+    assert_eq!(stored.unwrap(), Confirm::Stored);
+    connection.close().await;
+    until("nobody consumes", async || {
+        let list = [
+            "--quiet",
+            "--vhost",
+            system.env.vhost(),
+            "list_consumers",
+            "queue_name",
+        ];
+        !system
+            .env
+            .rabbitmqctl(&list)
+            .await
+            .unwrap()
+            .contains("orders.g")
+    })
+    .await;
+    assert_eq!(retire(), Some(3));
+    assert_eq!(queues().await, [4, 0, 3], "the empty ones are gone");
+    system.succeed(&["resume"]);
+    until("it is forwarded", async || {
+        let letters = system
+            .env
+            .psql(&["select count(*) from dead_letters"])
+            .await
+            .unwrap();
+        letters.trim() == "1"
+    })
+    .await;
+    assert_eq!(retire(), Some(0));
+    assert_eq!(queues().await, [0, 0, 3]);
+    assert_eq!(retire(), Some(0), "again is fine");
+    assert_eq!(annotate(system, order_id, "after", true).await, 200);
 }
 
 #[tokio::test]
