@@ -43,6 +43,8 @@ enum Doing {
     Linger,
     /// Fails, once.
     Error,
+    /// Stands still, until somebody lets it go on.
+    Freeze,
 }
 
 /// Says that the process is at `point`, and does what the environment asks for there.
@@ -66,6 +68,10 @@ impl Doing {
         eprintln!("crash point {}", point.name());
         match self {
             Self::Error => return Err(Injected),
+            Self::Freeze => {
+                kill(Pid::this(), Signal::SIGSTOP).ok();
+                return Ok(());
+            }
             Self::Kill => {}
             Self::Linger => thread::sleep(LINGER),
         }
@@ -89,7 +95,7 @@ impl FromStr for Armed {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let fault = || format!("{text:?} is not POINT:kill|linger|error:COMING");
+        let fault = || format!("{text:?} is not POINT:kill|linger|error|freeze:COMING");
         let [point, doing, coming] = text
             .split(':')
             .collect::<Vec<_>>()
@@ -100,6 +106,7 @@ impl FromStr for Armed {
             "kill" => Doing::Kill,
             "linger" => Doing::Linger,
             "error" => Doing::Error,
+            "freeze" => Doing::Freeze,
             _ => return Err(fault()),
         };
         let left: u32 = coming.parse().ok().filter(|n| *n > 0).ok_or_else(fault)?;

@@ -2,6 +2,7 @@
 //! goes on and judges. A point that is not reached fails, so that none can be forgotten.
 //!
 //! Each way is one test. `ORDERLY_MATRIX_ROUNDS=20` repeats it, `ORDERLY_MATRIX_POINTS=after_commit,before_ack` looks at some.
+//! Who coordinates a resize is frozen as well, at every point that is named so; by itself at the worst of them.
 
 use std::{
     cell::RefCell,
@@ -34,6 +35,7 @@ enum Doing {
     Kill,
     Linger,
     Error,
+    Freeze,
 }
 
 /// What makes a worker come to a point.
@@ -71,6 +73,7 @@ impl Doing {
             Self::Kill => "kill",
             Self::Linger => "linger",
             Self::Error => "error",
+            Self::Freeze => "freeze",
         }
     }
 }
@@ -151,6 +154,14 @@ fn asked_for() -> Vec<CrashPoint> {
     points.filter(is_asked_for).collect()
 }
 
+/// Where a coordinator is frozen: each takes half a minute, so by itself where nothing takes commands.
+fn frozen() -> Vec<CrashPoint> {
+    if setting("ORDERLY_MATRIX_POINTS").is_none() {
+        return vec![CrashPoint::AfterUnbind];
+    }
+    points(Whose::Worker, Way::Resize)
+}
+
 /// Those of one role.
 fn points(whose: Whose, wanted: Way) -> Vec<CrashPoint> {
     let points = asked_for().into_iter();
@@ -172,6 +183,11 @@ async fn a_process_killed_just_after_any_point_breaks_no_promise() {
 #[tokio::test]
 async fn an_error_at_any_point_breaks_no_promise() {
     pass(Doing::Error).await;
+}
+
+#[tokio::test]
+async fn a_coordinator_that_wakes_up_two_resizes_later_breaks_no_promise() {
+    pass(Doing::Freeze).await;
 }
 
 /// One doing at every point, while storms judge.
@@ -211,6 +227,10 @@ async fn pass(doing: Doing) {
     let url = ingress.url.trim_start_matches("http://").to_owned();
     let crashing = async {
         for _ in 0..rounds {
+            if doing == Doing::Freeze {
+                matrix.freezes(worker).await;
+                continue;
+            }
             tokio::join!(
                 matrix.others(ingress, ("ingress", &url), Whose::Ingress),
                 matrix.others(relay, ("relay", "127.0.0.1:0"), Whose::Relay),
@@ -230,7 +250,10 @@ async fn pass(doing: Doing) {
     let accepted: u64 = storms.iter().sum();
     let crashes = crashes.into_inner();
     // Every role of every point: one that no loop above takes up must not be missed without a word.
-    let points: usize = asked_for().iter().map(|it| it.roles().len()).sum();
+    let points: usize = match doing {
+        Doing::Freeze => frozen().len(),
+        _ => asked_for().iter().map(|it| it.roles().len()).sum(),
+    };
     assert!(points > 0, "no such point");
     assert_eq!(crashes.len(), rounds * points);
     eprintln!(
@@ -271,7 +294,7 @@ impl Matrix<'_> {
     /// Waits until it has happened.
     async fn happened(&self, role: &mut Role, point: CrashPoint) {
         let line = format!("crash point {}", point.name());
-        if self.doing == Doing::Error {
+        if matches!(self.doing, Doing::Error | Doing::Freeze) {
             until(&line, async || role.says(&line)).await;
         } else {
             let status = role.ended().await;
@@ -391,6 +414,31 @@ impl Matrix<'_> {
             heir.signal("TERM");
             assert!(heir.ended().await.success());
         }
+    }
+
+    /// A coordinator stands still with its connections open. Another one ends what it began, and changes the number twice more; then
+    /// the first one goes on where it was.
+    async fn freezes(&self, last: &mut Role) {
+        for point in frozen() {
+            let mut frozen = self.armed("worker", "127.0.0.1:0", &[(point, 1)]);
+            self.request_resize(0).await;
+            self.happened(&mut frozen, point).await;
+            let mut heir = Role::start(self.env, "worker");
+            self.resized().await;
+            for round in 1..3 {
+                self.request_resize(round).await;
+                self.resized().await;
+            }
+            frozen.signal("CONT");
+            // It finds out what it lost, and is a worker as any other.
+            self.request_resize(3).await;
+            self.resized().await;
+            for role in [&mut frozen, &mut heir] {
+                role.signal("TERM");
+                assert!(role.ended().await.success());
+            }
+        }
+        *last = Role::start(self.env, "worker");
     }
 
     async fn request_resize(&self, round: usize) {

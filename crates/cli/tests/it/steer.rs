@@ -81,17 +81,6 @@ async fn retired(system: &System, order_id: Uuid) {
         generations.collect::<Vec<_>>()
     };
     system.succeed(&["pause", "--reason", "a test"]);
-    // A command that came after all: nobody forwards it while all is paused.
-    let connection = Connection::open(&BrokerConfig::new(system.env.amqp_url.clone(), "late"))
-        .await
-        .unwrap();
-    let mut publisher = connection.publisher().await.unwrap();
-    let message = Message::commands(&b"{}"[..]);
-    let stored = publisher
-        .publish_mandatory("", "orders.g1.002", &message)
-        .await;
-    assert_eq!(stored.unwrap(), Confirm::Stored);
-    connection.close().await;
     until("nobody consumes", async || {
         let list = [
             "--quiet",
@@ -108,6 +97,17 @@ async fn retired(system: &System, order_id: Uuid) {
             .contains("orders.g")
     })
     .await;
+    // A command that came after all: nobody forwards it while all is paused.
+    let connection = Connection::open(&BrokerConfig::new(system.env.amqp_url.clone(), "late"))
+        .await
+        .unwrap();
+    let mut publisher = connection.publisher().await.unwrap();
+    let message = Message::commands(&b"{}"[..]);
+    let stored = publisher
+        .publish_mandatory("", "orders.g1.002", &message)
+        .await;
+    assert_eq!(stored.unwrap(), Confirm::Stored);
+    connection.close().await;
     assert_eq!(retire(), Some(3));
     assert_eq!(queues().await, [4, 0, 3], "the empty ones are gone");
     system.succeed(&["resume"]);

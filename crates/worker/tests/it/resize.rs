@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orderly_broker::{CommandPublisher, Message, PublishError};
 use orderly_domain::OrderId;
-use orderly_protocol::{Envelope, Marker, encode_commands};
+use orderly_protocol::{CloudEvent, Envelope, Marker, encode_commands};
 use orderly_store::{Resize, ResizeStep};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -196,6 +196,28 @@ async fn nothing_of_the_new_generation_is_applied_before_the_old_one_is_drained(
     done(&world, &resize).await;
     nothing_is_wrong(&world, &HashMap::from([(order_id, 3)])).await;
     slow.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_shard_is_drained_when_everything_before_is_acked() {
+    let world = World::new().await;
+    world.delete_stream().await;
+    let worker = world.worker("w1");
+    let placed = place(order_on(2));
+    world.post_one(&placed).await;
+    for marker in [Marker::First, Marker::Second] {
+        world.publish_to_queue(2, &Message::marker(marker)).await;
+    }
+    world.applied(&placed).await;
+    let drained = "select count(*) from shards where drained_at is not null";
+    // Its event has nowhere to go: it is tried again and again, and the shard is not drained meanwhile.
+    sleep(Duration::from_secs(1)).await;
+    assert_eq!(world.sql(drained).await, "0");
+    world.declare_stream().await;
+    until(|| async { (world.sql(drained).await == "1").then_some(()) }).await;
+    let told = |events: &[CloudEvent]| events.iter().any(|it| it.command_id == placed.command_id);
+    world.stream_until(told).await;
+    worker.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

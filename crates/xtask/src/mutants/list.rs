@@ -201,4 +201,61 @@ pub(super) static ALL: &[Mutant] = &[
         },
         is_slow: false,
     },
+    Mutant {
+        // The new generation begins while the old one has commands left.
+        name: "generations-overlap",
+        edits: &[
+            Edit {
+                file: "crates/worker/src/served.rs",
+                from: "        let mut generations = self.generations.clone();\n",
+                to: "        if crate::mutant(\"generations-overlap\") {
+            return;
+        }
+        let mut generations = self.generations.clone();\n",
+            },
+            Edit {
+                file: "crates/store/src/ownership.rs",
+                from: "        let mut session = bounded(self.pool().acquire()).await?;\n        let pid",
+                to: "        if crate::mutant(\"generations-overlap\") {
+            let claim = \"update shards set epoch = epoch + 1, owner = $4, claimed_at = clock_timestamp()
+                 where generation = $1 and shard = $2 and epoch = $3 and drained_at is null
+                 returning epoch\";
+            let claim = sqlx::query_scalar(claim)
+                .bind(shard.generation)
+                .bind(shard.shard)
+                .bind(seen)
+                .bind(owner);
+            let epoch: Option<i64> = bounded(claim.fetch_optional(self.pool())).await?;
+            return Ok(epoch.map(|epoch| Fence {
+                shard,
+                owner: owner.to_owned(),
+                epoch,
+            }));
+        }
+        let mut session = bounded(self.pool().acquire()).await?;\n        let pid",
+            },
+        ],
+        catcher: Catcher::Test {
+            package: "orderly-worker",
+            test: "nothing_of_the_new_generation_is_applied_before_the_old_one_is_drained",
+        },
+        is_slow: false,
+    },
+    Mutant {
+        // A shard that is drained while it owes acks.
+        name: "drain-unflushed",
+        edits: &[Edit {
+            file: "crates/worker/src/shard.rs",
+            from: "            if is_last && !self.finisher.flush().await {",
+            to: "            if is_last
+                && !crate::mutant(\"drain-unflushed\")
+                && !self.finisher.flush().await
+            {",
+        }],
+        catcher: Catcher::Test {
+            package: "orderly-worker",
+            test: "a_shard_is_drained_when_everything_before_is_acked",
+        },
+        is_slow: false,
+    },
 ];
