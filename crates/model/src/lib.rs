@@ -2,6 +2,8 @@
 //! can get into together is looked at. It owns the question whether the protocol is right; whether the code keeps to the
 //! protocol is asked by the tests of broker, store and worker.
 //!
+//! Module [`resize`] is another model, of how their number changes.
+//!
 //! What stands for what:
 //! - All commands are accepted at the start. When one arrives makes a difference only through when it is delivered, and a
 //!   delivery happens at any time here.
@@ -22,12 +24,13 @@ mod progress;
 pub mod promise;
 mod protocol;
 mod queue;
+pub mod resize;
 mod state;
 mod worker;
 
 pub use action::{Action, InFlight};
 pub use database::{Database, Unanswered};
-pub use progress::Progress;
+pub use progress::{Finishing, Progress};
 pub use protocol::{Command, Layers, Mistake, Protocol, Size};
 pub use queue::{Delivery, Queue};
 pub use state::{Event, State, Stream, Who};

@@ -2,30 +2,60 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher, Hash};
 
 use stateright::Model;
 
 use crate::{Action, Shard, State};
 
-/// What the graph of all states says. Which worker is which is left out of it.
+/// A model in which something is to be finished.
+pub trait Finishing: Model {
+    /// Is everything done here?
+    fn is_finished(state: &Self::State) -> bool;
+
+    /// Is it one of those that are counted, and that nobody may rely on?
+    fn is_fault(action: &Self::Action) -> bool;
+
+    /// The same situation for somebody who does not care who is who.
+    fn canonical(state: Self::State) -> Self::State;
+}
+
+impl Finishing for Shard {
+    fn is_finished(state: &State) -> bool {
+        state.queue.is_done()
+    }
+
+    fn is_fault(action: &Action) -> bool {
+        action.is_fault()
+    }
+
+    fn canonical(state: State) -> State {
+        state.whoever()
+    }
+}
+
+/// What the graph of all states says. Who is who is left out of it.
 #[derive(Clone, Debug)]
-pub struct Progress {
+pub struct Progress<A> {
     /// How many states there are.
     pub states: usize,
     /// The way to a state from which not everything can be finished, without another fault. Letters may change on the way.
-    pub stuck: Option<Vec<Action>>,
+    pub stuck: Option<Vec<A>>,
     /// Is there a way to go on for ever, without another fault and without finishing?
     pub endless: bool,
     /// Were there states that the size leaves out? What lies behind them counts as finished.
     pub cut_off: bool,
 }
 
-impl Progress {
+impl<A: Clone> Progress<A> {
     /// Looks at every state.
     #[must_use]
-    pub fn of(shard: &Shard) -> Self {
-        let graph = Graph::of(shard);
+    pub fn of<M>(model: &M) -> Self
+    where
+        M: Finishing<Action = A>,
+        M::State: Hash,
+    {
+        let graph = Graph::of(model);
         Self {
             states: graph.came_from.len(),
             stuck: graph.stuck(),
@@ -35,43 +65,52 @@ impl Progress {
     }
 }
 
-#[derive(Default)]
-struct Graph {
+struct Graph<A> {
     /// Of each state, how it was first reached; none for the first one.
-    came_from: Vec<Option<(usize, Action)>>,
+    came_from: Vec<Option<(usize, A)>>,
     /// Of each state, those before it, by steps that are no faults.
     before: Vec<Vec<usize>>,
     finished: Vec<usize>,
     cut_off: bool,
 }
 
-impl Graph {
-    fn of(shard: &Shard) -> Self {
-        let mut graph = Self::default();
+impl<A: Clone> Graph<A> {
+    fn of<M>(model: &M) -> Self
+    where
+        M: Finishing<Action = A>,
+        M::State: Hash,
+    {
+        let mut graph = Self {
+            came_from: Vec::new(),
+            before: Vec::new(),
+            finished: Vec::new(),
+            cut_off: false,
+        };
         // By hash, as the checker does: two of 64 bits are not equal by chance.
         let hasher = BuildHasherDefault::<DefaultHasher>::default();
         let mut known: HashMap<u64, usize> = HashMap::new();
-        let mut ahead: VecDeque<(usize, State)> = VecDeque::new();
+        let mut ahead: VecDeque<(usize, M::State)> = VecDeque::new();
         let mut actions = Vec::new();
-        for state in shard.init_states() {
+        for state in model.init_states() {
             known.insert(hasher.hash_one(&state), graph.add(None));
             ahead.push_back((0, state));
         }
         while let Some((index, state)) = ahead.pop_front() {
-            if state.queue.is_done() {
+            if M::is_finished(&state) {
                 graph.finished.push(index);
             }
-            shard.actions(&state, &mut actions);
+            model.actions(&state, &mut actions);
             for action in actions.drain(..) {
-                let Some(next) = shard.next_state(&state, action) else {
+                let Some(next) = model.next_state(&state, action.clone()) else {
                     continue;
                 };
-                if !shard.within_boundary(&next) {
+                if !model.within_boundary(&next) {
                     graph.cut_off = true;
                     graph.finished.push(index);
                     continue;
                 }
-                let next = next.whoever();
+                let is_fault = M::is_fault(&action);
+                let next = M::canonical(next);
                 let then = match known.entry(hasher.hash_one(&next)) {
                     Entry::Occupied(entry) => *entry.get(),
                     Entry::Vacant(entry) => {
@@ -80,7 +119,7 @@ impl Graph {
                         *entry.insert(new)
                     }
                 };
-                if !action.is_fault() {
+                if !is_fault {
                     graph.before[then].push(index);
                 }
             }
@@ -88,14 +127,14 @@ impl Graph {
         graph
     }
 
-    fn add(&mut self, came_from: Option<(usize, Action)>) -> usize {
+    fn add(&mut self, came_from: Option<(usize, A)>) -> usize {
         self.came_from.push(came_from);
         self.before.push(Vec::new());
         self.came_from.len() - 1
     }
 
     /// From what is finished backwards: whatever is not met cannot finish.
-    fn stuck(&self) -> Option<Vec<Action>> {
+    fn stuck(&self) -> Option<Vec<A>> {
         let mut finishes = vec![false; self.before.len()];
         let mut ahead = self.finished.clone();
         while let Some(index) = ahead.pop() {
@@ -128,12 +167,12 @@ impl Graph {
         taken < self.before.len()
     }
 
-    fn way_to(&self, state: usize) -> Vec<Action> {
+    fn way_to(&self, state: usize) -> Vec<A> {
         let mut way = Vec::new();
         let mut at = state;
-        while let Some((earlier, action)) = self.came_from[at] {
-            way.push(action);
-            at = earlier;
+        while let Some((earlier, action)) = &self.came_from[at] {
+            way.push(action.clone());
+            at = *earlier;
         }
         way.reverse();
         way

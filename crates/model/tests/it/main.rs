@@ -1,4 +1,5 @@
-//! The model, looked at state by state.
+//! The models, looked at state by state.
 
 mod as_built;
 mod broken;
+mod resize;

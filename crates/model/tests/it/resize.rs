@@ -1,0 +1,4 @@
+//! How the number of shards changes.
+
+mod broken;
+mod whole;
