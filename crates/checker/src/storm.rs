@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    io::BufRead,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -38,19 +39,20 @@ mod suffering;
 
 pub use deployment::{Deployment, Role, Server, Servers, Ways};
 pub use fault::{Fault, clock_library};
-pub use history::History;
-pub use judge::{Invariant, Rules, Verdict, Violation, judge};
+pub use history::Journal;
+pub use judge::{Invariant, Rules, Verdict, Violation};
 pub use link::Link;
 pub use report::Report;
 pub use scenario::Scenario;
 
 use crate::{dice::Dice, http::Api};
 use client::Door;
-use history::{Sent, Stopwatch};
+use history::{Head, History, JournalLine, Only, Sent, Stopwatch};
+use judge::judge;
 use probe::Probe;
 use queue::QueueReader;
 use scenario::{Client, Field};
-use subscriber::{Subscriber, Watched};
+use subscriber::{Events, Subscriber, Watched};
 use suffering::Sufferer;
 
 /// Where the storm takes place.
@@ -92,7 +94,8 @@ const READ_AGAIN: usize = 10;
 /// Between two lines for whoever watches.
 const SAY_EVERY: Duration = Duration::from_secs(2);
 
-/// Runs the storm; `say` tells a person how far it is. When `token` is cancelled it ends early, with an error.
+/// Runs the storm and writes it down while it happens; `say` tells a person how far it is. When `token` is cancelled it ends
+/// early, with an error.
 ///
 /// # Errors
 /// When Orderly is away for longer than a client's patience, or refuses what it must take, or the token was cancelled. What the
@@ -100,19 +103,25 @@ const SAY_EVERY: Duration = Duration::from_secs(2);
 pub async fn run(
     target: &Target<'_>,
     options: &Options,
+    journal: &Journal,
     token: &CancellationToken,
     say: &(dyn Fn(&str) + Sync),
-) -> Result<(Report, History)> {
+) -> Result<Report> {
     let clock = Stopwatch::start();
     let mut dice = Dice::new(options.seed);
-    let ground = Ground::open(target, options, clock, token)?;
+    let head = options.head();
+    journal.write(|| JournalLine::Storm(head.clone()));
+    let flushing = token.child_token();
+    let _flushing = flushing.clone().drop_guard();
+    tokio::spawn(journal.clone().keep_flushed(flushing));
+    let ground = Ground::open(target, options, clock, journal, token)?;
     let field = &ground.field;
     let stocked = field.stocked();
     let mut sufferer = match target.deployment {
         Some(deployment) => {
             let skus = stocked.iter().map(|(sku, _)| sku.clone()).collect();
             let dice = Dice::new(options.seed);
-            Some(Sufferer::start(deployment, clock, dice, skus).await?)
+            Some(Sufferer::start(deployment, (clock, journal), dice, skus).await?)
         }
         None => None,
     };
@@ -123,19 +132,26 @@ pub async fn run(
     // Before anything happens, since they witness from the first version on.
     let reading = token.child_token();
     let _reading = reading.clone().drop_guard();
+    let events = Events::default();
     let mut subscribers = Vec::new();
+    let mut watched = || {
+        let watched = Watched::new(subscribers.len(), &events, clock, journal);
+        subscribers.push(watched.clone());
+        watched
+    };
     for dice in [None, Some(dice.fork())] {
-        let subscriber = Subscriber::new(&target.dashboard_url, &target.api_key, clock)?;
-        let watched = subscriber.watched();
+        let watched = watched();
+        let subscriber = Subscriber::new(&target.dashboard_url, &target.api_key, watched.clone())?;
         let run = |open| subscriber.run(dice, open, reading.clone());
         opened("the event stream (GET /v1/events)", run).await?;
-        subscribers.push(watched);
+        watched.opened();
     }
     if let Some(url) = &target.amqp_url {
-        let reader = QueueReader::new(url, field.queue(), clock);
-        subscribers.push(reader.watched());
+        let watched = watched();
+        let reader = QueueReader::new(url, field.queue(), watched.clone());
         let run = |open| reader.run(open, reading.clone());
         opened("a queue of status events", run).await?;
+        watched.opened();
     }
     let host = Client::new(options.clients, dice.fork(), &ground.door, field);
     let mut commands = host.open_field().await.context("place the first orders")?;
@@ -157,7 +173,8 @@ pub async fn run(
         if options.scenario != Scenario::Resize {
             return Ok(Vec::new());
         }
-        resizing::resize_again_and_again(api, clock, resizing_dice, &calm).await
+        let kept = (clock, journal);
+        resizing::resize_again_and_again(api, kept, resizing_dice, &calm).await
     };
     let loading = async {
         let sent = load(options, &ground, &mut dice, say).await;
@@ -177,9 +194,55 @@ pub async fn run(
         history.recoveries = std::mem::take(&mut sufferer.recoveries);
         sufferer.end().await?;
     }
+    let seconds = (stormed.as_secs_f64() * 100.0).round() / 100.0;
+    history.read_after(Only::default(), |line| journal.write(|| line));
+    journal.write(|| JournalLine::End { seconds });
+    journal.finish().context("write the history")?;
     say("judging …");
     let verdicts = judge(&history, options.rules);
-    Ok((Report::new(options, stormed, &history, verdicts), history))
+    Ok(Report::new(&head, Some(seconds), &history, verdicts))
+}
+
+/// A history from its file, judged.
+#[derive(Debug)]
+pub struct Judged {
+    /// What was found.
+    pub report: Report,
+    /// Whether the last line was torn, and is left out.
+    pub is_torn: bool,
+}
+
+/// Judges the file of a history again. Of a storm that was killed, what can be told from what was seen until then.
+///
+/// # Errors
+/// When it is none.
+pub fn judge_again(file: impl BufRead) -> Result<Judged> {
+    let mut kept = history::read(file)?;
+    let rules = Rules {
+        parked_is_allowed: kept.head.parked_is_allowed,
+    };
+    let verdicts = match kept.seconds {
+        Some(_) => judge(&kept.history, rules),
+        None => {
+            kept.history.keep_what_was_seen();
+            judge::judge_what_was_seen(&kept.history)
+        }
+    };
+    Ok(Judged {
+        report: Report::new(&kept.head, kept.seconds, &kept.history, verdicts),
+        is_torn: kept.is_torn,
+    })
+}
+
+impl Options {
+    fn head(&self) -> Head {
+        Head {
+            scenario: self.scenario.as_str().to_owned(),
+            seed: self.seed,
+            clients: self.clients,
+            parked_is_allowed: self.rules.parked_is_allowed,
+        }
+    }
 }
 
 /// Where a storm takes place, and the ways there.
@@ -194,12 +257,13 @@ impl Ground {
         target: &Target<'_>,
         options: &Options,
         clock: Stopwatch,
+        journal: &Journal,
         token: &CancellationToken,
     ) -> Result<Self> {
         let (ingress, key) = (target.ingress_url.as_str(), target.api_key.as_str());
         Ok(Self {
             api: Api::new(ingress, &target.dashboard_url, key, token)?,
-            door: Arc::new(Door::new(ingress, key, clock, token)?),
+            door: Arc::new(Door::new(ingress, key, clock, journal, token)?),
             field: Arc::new(Field::new(options.scenario, options.clients)),
         })
     }
@@ -220,14 +284,14 @@ impl Ground {
         history.orders = account::orders(api, placed.into_iter()).await?;
         for _ in 0..READ_AGAIN {
             account::until_seen(&history.orders, subscribers).await;
-            // Before the orders: what the streams have by now, the API must show from now on.
-            let is_ours = |order: &Uuid| history.orders.contains_key(order);
-            let streams = subscribers.iter().map(|it| it.stream(is_ours));
-            history.streams = streams.collect();
+            // What the streams have by now, the API must show from now on.
             if !account::read_again(api, &mut history.orders, subscribers).await? {
                 break;
             }
         }
+        let is_ours = |order: &Uuid| history.orders.contains_key(order);
+        let streams = subscribers.iter().map(|it| it.close(is_ours));
+        history.streams = streams.collect();
         history.shelves = account::shelves(api, &self.field.stocked()).await?;
         Ok(history)
     }

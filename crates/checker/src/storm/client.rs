@@ -17,7 +17,7 @@ use reqwest::{Method, Response, StatusCode, Url, header};
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
-use super::history::{Action, Answer, Attempt, BatchLine, Sent, Stopwatch};
+use super::history::{Action, Answer, Asked, Attempt, BatchLine, Journal, Micros, Sent, Stopwatch};
 use crate::{dice::Dice, http::Refused};
 
 /// A listener on this side of the world answers a SYN in milliseconds.
@@ -41,6 +41,7 @@ pub(super) struct Door {
     api_key: String,
     pub(super) clock: Stopwatch,
     pub(super) tally: Tally,
+    journal: Journal,
     token: CancellationToken,
 }
 
@@ -109,6 +110,7 @@ impl Door {
         ingress: &str,
         api_key: &str,
         clock: Stopwatch,
+        journal: &Journal,
         token: &CancellationToken,
     ) -> Result<Self> {
         let http = reqwest::Client::builder()
@@ -123,6 +125,7 @@ impl Door {
             api_key: api_key.to_owned(),
             clock,
             tally: Tally::default(),
+            journal: journal.clone(),
             token: token.clone(),
         })
     }
@@ -167,21 +170,10 @@ impl Door {
         loop {
             let first = attempts.is_empty();
             let hangs_up_after = manner.hangs_up_after.filter(|_| first);
-            let began = self.clock.now();
             let asking = self.attempt(wanted, manner.waits, hangs_up_after);
-            let (answer, asked) = self
-                .token
-                .run_until_cancelled(asking)
-                .await
-                .context("stopped before the end")?;
-            let again = answer.is_open();
-            self.tally(&answer);
-            refuse_nonsense(&answer, wanted)?;
-            attempts.push(Attempt {
-                began,
-                ended: self.clock.now(),
-                answer,
-            });
+            let (attempt, asked) = self.kept(wanted, manner.gives_up, asking).await?;
+            let again = attempt.answer.is_open();
+            attempts.push(attempt);
             if !again || manner.gives_up || patience.is_over() {
                 return Ok(attempts);
             }
@@ -198,13 +190,37 @@ impl Door {
     ///
     /// # Errors
     /// As [`Door::send`].
-    pub(super) async fn once(&self, wanted: &Wanted) -> Result<Answer> {
+    pub(super) async fn once(&self, wanted: &Wanted) -> Result<Attempt> {
         let asking = self.attempt(wanted, true, None);
+        let (attempt, _) = self.kept(wanted, false, asking).await?;
+        Ok(attempt)
+    }
+
+    /// Writes down a request before it is sent, and its answer.
+    async fn kept(
+        &self,
+        wanted: &Wanted,
+        gives_up: bool,
+        asking: impl Future<Output = Answered>,
+    ) -> Result<(Attempt, Option<Duration>)> {
+        let began = self.clock.now();
+        let line = || Asked::from(wanted).request(began, gives_up);
+        self.journal.write(line);
         let asked = self.token.run_until_cancelled(asking).await;
-        let (answer, _) = asked.context("stopped before the end")?;
-        self.tally(&answer);
-        refuse_nonsense(&answer, wanted)?;
-        Ok(answer)
+        let (answer, asked) = asked.context("stopped before the end")?;
+        Ok((self.answered(wanted, began, answer)?, asked))
+    }
+
+    fn answered(&self, wanted: &Wanted, began: Micros, answer: Answer) -> Result<Attempt> {
+        let attempt = Attempt {
+            began,
+            ended: self.clock.now(),
+            answer,
+        };
+        self.journal.write(|| Asked::from(wanted).answer(&attempt));
+        self.tally(&attempt.answer);
+        refuse_nonsense(&attempt.answer, wanted)?;
+        Ok(attempt)
     }
 
     fn tally(&self, answer: &Answer) {
@@ -270,6 +286,19 @@ impl Wanted {
             attempts,
             given_up: false,
             outcome: None,
+        }
+    }
+}
+
+impl<'a> From<&'a Wanted> for Asked<'a> {
+    fn from(wanted: &'a Wanted) -> Self {
+        Self {
+            key: &wanted.key,
+            mark: &wanted.mark,
+            order: wanted.order,
+            action: &wanted.action,
+            expected_version: wanted.expected_version,
+            batch: wanted.batch,
         }
     }
 }
@@ -387,7 +416,7 @@ mod tests {
     async fn sent(answer: &'static str) -> Sent {
         let url = server(answer).await;
         let (clock, token) = (Stopwatch::start(), CancellationToken::new());
-        let door = Door::new(&url, "key", clock, &token).unwrap();
+        let door = Door::new(&url, "key", clock, &Journal::default(), &token).unwrap();
         let wanted = Wanted {
             key: "k".to_owned(),
             mark: "m".to_owned(),

@@ -1,6 +1,6 @@
 //! What a storm saw: every request, every answer, every event, and what the API showed in the end. Concludes nothing.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use orderly_protocol::CloudEvent;
 use serde::{Deserialize, Serialize};
@@ -10,10 +10,14 @@ use uuid::Uuid;
 use super::fault::Fault;
 
 mod action;
+mod journal;
 mod line;
+mod read;
 
 pub(super) use action::{Action, Kind, Line, Part};
-pub(super) use line::Only;
+pub use journal::Journal;
+pub(super) use line::{Asked, Head, Line as JournalLine, Only};
+pub(super) use read::read;
 
 /// Microseconds since the storm began, on a clock that never goes back.
 pub(super) type Micros = u64;
@@ -33,8 +37,8 @@ impl Stopwatch {
 }
 
 /// Everything that one storm saw.
-#[derive(Clone, Debug, Default)]
-pub struct History {
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct History {
     pub(super) commands: Vec<Sent>,
     /// One for each subscriber.
     pub(super) streams: Vec<Stream>,
@@ -47,7 +51,7 @@ pub struct History {
 }
 
 /// One thing that a client wanted, and every attempt at it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sent {
     /// Its idempotency key. Two share one only where a client reuses a key on purpose.
     pub(super) key: String,
@@ -73,7 +77,7 @@ pub(super) struct BatchLine {
 }
 
 /// One request.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Attempt {
     pub(super) began: Micros,
     /// When its answer was read, or nobody waited for one any longer.
@@ -82,7 +86,7 @@ pub(super) struct Attempt {
 }
 
 /// What came back.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "answer", rename_all = "snake_case")]
 pub(super) enum Answer {
     /// 202, and where to ask on.
@@ -110,7 +114,7 @@ pub(super) enum Answer {
 }
 
 /// How a command ended, by `GET /v1/commands/{id}`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(tag = "outcome", rename_all = "snake_case")]
 pub(super) enum Outcome {
     Applied {
@@ -146,7 +150,7 @@ pub(super) struct Event {
 }
 
 /// What one subscriber saw, in order, with every repetition.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Stream {
     pub(super) sightings: Vec<Sighting>,
     /// How often it came back with `Last-Event-ID`.
@@ -155,22 +159,23 @@ pub(super) struct Stream {
     pub(super) resets: u32,
 }
 
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub(super) struct Sighting {
     pub(super) at: Micros,
     /// The event's id in the stream.
     pub(super) id: String,
-    pub(super) event: Event,
+    /// The same for all subscribers who saw the same.
+    pub(super) event: Arc<Event>,
 }
 
 /// An order in the end: its history, and what `GET /v1/orders/{id}` says.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Account {
     pub(super) events: Vec<Event>,
     pub(super) shown: Option<Shown>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Shown {
     pub(super) version: u64,
     pub(super) status: String,
@@ -183,7 +188,7 @@ pub(super) struct Shown {
 }
 
 /// A line of an order, and where its pieces are.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Goods {
     pub(super) line: Line,
     pub(super) shipped: i64,
@@ -191,7 +196,7 @@ pub(super) struct Goods {
 }
 
 /// What an order has taken and gives back, in minor units.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 pub(super) struct Money {
     pub(super) captured: i64,
     pub(super) refunded: i64,
@@ -199,7 +204,7 @@ pub(super) struct Money {
 }
 
 /// A product: how much was put there before the storm, and what `GET /v1/stock/{sku}` says after it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Shelf {
     pub(super) sku: String,
     pub(super) stocked: i64,
@@ -208,14 +213,14 @@ pub(super) struct Shelf {
 }
 
 /// Something that was done to a process or a link, or that a process did by itself.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FaultDone {
     pub(super) at: Micros,
     pub(super) what: String,
 }
 
 /// A fault, and how long it was felt.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Recovery {
     /// None: a look at every shard when nothing is wrong.
     pub(super) fault: Option<Fault>,
@@ -226,8 +231,40 @@ pub(super) struct Recovery {
     pub(super) recovered: Option<Micros>,
 }
 
+impl History {
+    /// Takes subscribers and answers for the record, as far as they go: what was read after a storm that was killed is not
+    /// all, or nothing.
+    pub(super) fn keep_what_was_seen(&mut self) {
+        let mut seen: BTreeMap<Uuid, BTreeMap<u64, &Event>> = BTreeMap::new();
+        for sighting in self.streams.iter().flat_map(|it| &it.sightings) {
+            let event = &*sighting.event;
+            let of_order = seen.entry(event.order).or_default();
+            of_order.entry(event.version).or_insert(event);
+        }
+        for (order, account) in &mut self.orders {
+            let events = seen.remove(order).unwrap_or_default();
+            let events = (1..)
+                .zip(events)
+                .take_while(|(at, (version, _))| at == version);
+            *account = Account {
+                events: events.map(|(_, (_, event))| event.clone()).collect(),
+                shown: None,
+            };
+        }
+        self.shelves.clear();
+        for sent in &mut self.commands {
+            let answers = sent.attempts.iter().map(|it| &it.answer);
+            let mut told = answers.filter_map(|answer| match answer {
+                Answer::Applied { version, .. } => Some(Outcome::Applied { version: *version }),
+                _ => None,
+            });
+            sent.outcome = told.next();
+        }
+    }
+}
+
 /// Another number of shards.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Resized {
     /// When it was accepted.
     pub(super) began: Micros,

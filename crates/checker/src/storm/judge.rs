@@ -109,7 +109,7 @@ impl<'a> From<&'a Violation> for Only<'a> {
 
 /// Every invariant.
 #[must_use]
-pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
+pub(super) fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
     let index = Index::new(history);
     let mut verdicts = vec![
         outcome::accepted_has_one_outcome(&index, rules),
@@ -125,6 +125,18 @@ pub fn judge(history: &History, rules: Rules) -> Vec<Verdict> {
     if !history.recoveries.is_empty() || !history.resizes.is_empty() {
         verdicts.push(recovery::recovers_by_itself(history));
     }
+    verdicts
+}
+
+/// Those that can be told of a storm that was killed: of what was under way then nobody knows what became.
+pub(super) fn judge_what_was_seen(history: &History) -> Vec<Verdict> {
+    let index = Index::new(history);
+    let mut verdicts = vec![
+        order::real_time_order(&index),
+        order::linearizable(&index),
+        key::one_effect_per_key(&index),
+    ];
+    verdicts.extend(batch::batch_in_order(&index));
     verdicts
 }
 

@@ -12,7 +12,7 @@ use uuid::Uuid;
 
 use super::{
     client::{Door, Manner, Wanted},
-    history::{Action, Answer, Attempt, Micros, Sent},
+    history::{Action, Answer, Micros, Sent},
     layout::Layout,
     scenario::Field,
 };
@@ -113,14 +113,10 @@ impl<'a> Probe<'a> {
 async fn until_applied(door: &Door, wanted: Wanted, gives_up_at: Instant) -> Result<Sent> {
     let mut attempts = Vec::new();
     loop {
-        let began = door.clock.now();
-        let answer = door.once(&wanted).await?;
+        let attempt = door.once(&wanted).await?;
+        let answer = &attempt.answer;
         let decided = matches!(answer, Answer::Applied { .. } | Answer::Rejected { .. });
-        attempts.push(Attempt {
-            began,
-            ended: door.clock.now(),
-            answer,
-        });
+        attempts.push(attempt);
         if decided || Instant::now() > gives_up_at {
             return Ok(wanted.sent(attempts));
         }

@@ -17,10 +17,7 @@ use orderly_protocol::{CloudEvent, names};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::{
-    history::{Event, Stopwatch},
-    subscriber::Watched,
-};
+use super::{history::Event, subscriber::Watched};
 
 /// Under way at once: a reader that keeps up.
 const PREFETCH: u16 = 200;
@@ -33,22 +30,16 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(5);
 pub(super) struct QueueReader {
     url: String,
     queue: String,
-    clock: Stopwatch,
     watched: Watched,
 }
 
 impl QueueReader {
-    pub(super) fn new(url: &str, queue: String, clock: Stopwatch) -> Self {
+    pub(super) fn new(url: &str, queue: String, watched: Watched) -> Self {
         Self {
             url: url.to_owned(),
             queue,
-            clock,
-            watched: Watched::default(),
+            watched,
         }
-    }
-
-    pub(super) fn watched(&self) -> Watched {
-        self.watched.clone()
     }
 
     /// Reads until `token` is cancelled; `open` hears when the queue is there.
@@ -106,8 +97,7 @@ impl QueueReader {
             let delivery = delivery?;
             // What is no event is missed by the judge.
             if let Ok(event) = CloudEvent::decode(&delivery.data) {
-                let at = self.clock.now();
-                self.watched.see(at, String::new(), Event::from(&event));
+                self.watched.see(String::new(), Event::from(&event));
             }
             delivery.acker.ack(BasicAckOptions::default()).await?;
         }

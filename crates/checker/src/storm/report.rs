@@ -9,9 +9,8 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::{
-    Options,
     fault::Fault,
-    history::{Answer, History, Micros, Outcome, Recovery, Sent},
+    history::{Answer, Head, History, Micros, Outcome, Recovery, Sent},
     judge::{Verdict, Violation},
 };
 
@@ -27,14 +26,14 @@ const KEPT_VIOLATIONS: usize = 50;
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
     /// What clients wanted.
-    pub scenario: &'static str,
+    pub scenario: String,
     /// Gives the same wishes again.
     pub seed: u64,
     /// Clients at once.
     pub clients: usize,
-    /// From the start until the last client was done.
-    pub seconds: f64,
-    /// Whether every invariant held.
+    /// From the start until the last client was done; none of a storm that was killed.
+    pub seconds: Option<f64>,
+    /// Whether every invariant held that could be judged.
     pub is_clean: bool,
     /// What was sent and what came of it.
     pub counts: Counts,
@@ -141,8 +140,8 @@ pub struct Story {
 
 impl Report {
     pub(super) fn new(
-        options: &Options,
-        stormed: Duration,
+        head: &Head,
+        seconds: Option<f64>,
         history: &History,
         verdicts: Vec<Verdict>,
     ) -> Self {
@@ -160,10 +159,10 @@ impl Report {
             }
         }
         Self {
-            scenario: options.scenario.as_str(),
-            seed: options.seed,
-            clients: options.clients,
-            seconds: (stormed.as_secs_f64() * 100.0).round() / 100.0,
+            scenario: head.scenario.clone(),
+            seed: head.seed,
+            clients: head.clients,
+            seconds,
             is_clean: verdicts.iter().all(|it| it.violations.is_empty()),
             counts: Counts::of(history),
             event_delay: Delay::of(history),

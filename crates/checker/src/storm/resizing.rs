@@ -8,7 +8,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    history::{Resized, Stopwatch},
+    history::{Journal, Resized, Stopwatch},
     layout::{Layout, Resize},
 };
 use crate::{
@@ -32,7 +32,7 @@ const PATH: &str = "/v1/shards/resize";
 /// When Orderly cannot resize, or refuses to.
 pub(super) async fn resize_again_and_again(
     api: &Api,
-    clock: Stopwatch,
+    (clock, journal): (Stopwatch, &Journal),
     mut dice: Dice,
     token: &CancellationToken,
 ) -> Result<Vec<Resized>> {
@@ -62,6 +62,7 @@ pub(super) async fn resize_again_and_again(
         };
         let resized = until_done(api, clock, asked).await?;
         let is_stuck = resized.ended.is_none();
+        journal.write(|| resized.line());
         resizes.push(resized);
         if is_stuck {
             return Ok(resizes);

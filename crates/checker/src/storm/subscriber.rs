@@ -2,7 +2,7 @@
 //! told to hang up does so at random and comes back with `Last-Event-ID`.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, hash_map::Entry},
     pin::pin,
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use super::history::{Event, Micros, Sighting, Stopwatch, Stream};
+use super::history::{Event, Journal, JournalLine, Micros, Sighting, Stopwatch, Stream};
 use crate::dice::Dice;
 
 /// A listener on this side of the world answers a SYN in milliseconds.
@@ -33,8 +33,7 @@ pub(super) struct Subscriber {
     http: reqwest::Client,
     url: Url,
     api_key: String,
-    clock: Stopwatch,
-    seen: Watched,
+    watched: Watched,
 }
 
 #[derive(Default)]
@@ -43,41 +42,125 @@ struct Seen {
     last_id: Option<String>,
     /// The newest version of each order, so that the end of a storm can be waited for.
     newest: HashMap<Uuid, u64>,
+    is_closed: bool,
+}
+
+/// What all subscribers saw, each event once: they see the same, if all is well.
+#[derive(Clone, Default)]
+pub(super) struct Events(Arc<Mutex<HashMap<(Uuid, u64), Arc<Event>>>>);
+
+impl Events {
+    fn shared(&self, event: Event) -> Arc<Event> {
+        let mut events = self.0.lock().expect("nothing under it can panic");
+        match events.entry((event.order, event.version)) {
+            Entry::Occupied(seen) if **seen.get() == event => Arc::clone(seen.get()),
+            // Seen by somebody as something else.
+            Entry::Occupied(_) => Arc::new(event),
+            Entry::Vacant(first) => Arc::clone(first.insert(Arc::new(event))),
+        }
+    }
 }
 
 /// What others may know of it.
-#[derive(Clone, Default)]
-pub(super) struct Watched(Arc<Mutex<Seen>>);
+#[derive(Clone)]
+pub(super) struct Watched {
+    subscriber: usize,
+    seen: Arc<Mutex<Seen>>,
+    events: Events,
+    clock: Stopwatch,
+    journal: Journal,
+}
 
 impl Watched {
+    pub(super) fn new(
+        subscriber: usize,
+        events: &Events,
+        clock: Stopwatch,
+        journal: &Journal,
+    ) -> Self {
+        Self {
+            subscriber,
+            seen: Arc::default(),
+            events: events.clone(),
+            clock,
+            journal: journal.clone(),
+        }
+    }
+
     /// The newest version of an order that it has seen; 0 before the first.
     pub(super) fn newest(&self, order: Uuid) -> u64 {
-        let newest = lock(&self.0).newest.get(&order).copied();
+        let newest = lock(&self.seen).newest.get(&order).copied();
         newest.unwrap_or_default()
     }
 
-    pub(super) fn see(&self, at: Micros, id: String, event: Event) {
-        let mut seen = lock(&self.0);
-        let newest = seen.newest.entry(event.order).or_default();
-        *newest = event.version.max(*newest);
-        seen.stream.sightings.push(Sighting { at, id, event });
+    /// It is let in.
+    pub(super) fn opened(&self) {
+        let (at_us, subscriber) = (self.clock.now(), self.subscriber);
+        let line = || JournalLine::Subscriber { at_us, subscriber };
+        self.journal.write(line);
+    }
+
+    pub(super) fn see(&self, id: String, event: Event) {
+        let event = self.events.shared(event);
+        self.keep(|stream, newest, at| {
+            let of_order = newest.entry(event.order).or_default();
+            *of_order = event.version.max(*of_order);
+            let sighting = Sighting { at, id, event };
+            self.journal.write(|| sighting.line(self.subscriber));
+            stream.sightings.push(sighting);
+        });
+    }
+
+    fn returned(&self) {
+        self.keep(|stream, _, at_us| {
+            let subscriber = self.subscriber;
+            let line = || JournalLine::Return { at_us, subscriber };
+            self.journal.write(line);
+            stream.reconnects += 1;
+        });
+    }
+
+    fn reset(&self) {
+        self.keep(|stream, _, at_us| {
+            let subscriber = self.subscriber;
+            let line = || JournalLine::Reset { at_us, subscriber };
+            self.journal.write(line);
+            stream.resets += 1;
+        });
+    }
+
+    /// In memory as in the file: nothing any more once it is closed.
+    fn keep(&self, keep: impl FnOnce(&mut Stream, &mut HashMap<Uuid, u64>, Micros)) {
+        let mut seen = lock(&self.seen);
+        let Seen {
+            stream,
+            newest,
+            is_closed: false,
+            ..
+        } = &mut *seen
+        else {
+            return;
+        };
+        keep(stream, newest, self.clock.now());
     }
 
     /// How many events it has seen.
     pub(super) fn sightings(&self) -> usize {
-        lock(&self.0).stream.sightings.len()
+        lock(&self.seen).stream.sightings.len()
     }
 
-    /// What it saw of these orders.
-    pub(super) fn stream(&self, is_ours: impl Fn(&Uuid) -> bool) -> Stream {
-        let mut stream = lock(&self.0).stream.clone();
+    /// What it saw of these orders. From now on it looks away.
+    pub(super) fn close(&self, is_ours: impl Fn(&Uuid) -> bool) -> Stream {
+        let mut seen = lock(&self.seen);
+        seen.is_closed = true;
+        let mut stream = std::mem::take(&mut seen.stream);
         stream.sightings.retain(|it| is_ours(&it.event.order));
         stream
     }
 }
 
 impl Subscriber {
-    pub(super) fn new(dashboard: &str, api_key: &str, clock: Stopwatch) -> Result<Self> {
+    pub(super) fn new(dashboard: &str, api_key: &str, watched: Watched) -> Result<Self> {
         let http = reqwest::Client::builder()
             .connect_timeout(CONNECT_LIMIT)
             .read_timeout(SILENCE_LIMIT)
@@ -89,13 +172,8 @@ impl Subscriber {
             http,
             url: base.join("/v1/events?from=now").context("a path")?,
             api_key: api_key.to_owned(),
-            clock,
-            seen: Watched::default(),
+            watched,
         })
-    }
-
-    pub(super) fn watched(&self) -> Watched {
-        self.seen.clone()
     }
 
     /// Reads until `token` is cancelled; `open` hears when the stream has begun. With dice it hangs up now and then.
@@ -125,7 +203,7 @@ impl Subscriber {
         let stays = dice.time(STAYS.0, STAYS.1);
         // Without a place to come back to, what happens meanwhile would be missed.
         while tokio::time::timeout(stays, &mut reading).await.is_err() {
-            if lock(&self.seen.0).last_id.is_some() {
+            if lock(&self.watched.seen).last_id.is_some() {
                 return;
             }
         }
@@ -133,10 +211,10 @@ impl Subscriber {
 
     async fn read(&self, open: &watch::Sender<bool>) -> Result<()> {
         let mut request = self.http.get(self.url.clone()).bearer_auth(&self.api_key);
-        let last_id = lock(&self.seen.0).last_id.clone();
+        let last_id = lock(&self.watched.seen).last_id.clone();
         if let Some(id) = &last_id {
             request = request.header("Last-Event-ID", id);
-            lock(&self.seen.0).stream.reconnects += 1;
+            self.watched.returned();
         }
         let response = request.send().await?;
         if !response.status().is_success() {
@@ -154,12 +232,11 @@ impl Subscriber {
     }
 
     fn frame(&self, frame: &Frame) {
-        let at = self.clock.now();
         if let Some(id) = &frame.id {
-            lock(&self.seen.0).last_id = Some(id.clone());
+            lock(&self.watched.seen).last_id = Some(id.clone());
         }
         if frame.event == "reset" {
-            lock(&self.seen.0).stream.resets += 1;
+            self.watched.reset();
             return;
         }
         let Ok(event) = CloudEvent::decode(frame.data.as_bytes()) else {
@@ -167,7 +244,7 @@ impl Subscriber {
             return;
         };
         let id = frame.id.clone().unwrap_or_default();
-        self.seen.see(at, id, Event::from(&event));
+        self.watched.see(id, Event::from(&event));
     }
 }
 

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::{
     deployment::{Deployment, Role, Server},
     fault::Fault,
-    history::{FaultDone, Recovery, Stopwatch},
+    history::{FaultDone, Journal, Recovery, Stopwatch},
     link::Link,
     probe::Probe,
     processes::{Process, WORKERS},
@@ -75,6 +75,7 @@ pub(super) struct Sufferer<'a> {
     processes: Vec<Process>,
     /// Locked against the batches.
     skus: Vec<String>,
+    journal: Journal,
     pub(super) notes: Vec<FaultDone>,
     pub(super) recoveries: Vec<Recovery>,
 }
@@ -83,7 +84,7 @@ impl<'a> Sufferer<'a> {
     /// Starts workers and ingress.
     pub(super) async fn start(
         deployment: &'a dyn Deployment,
-        clock: Stopwatch,
+        (clock, journal): (Stopwatch, &Journal),
         dice: Dice,
         skus: Vec<String>,
     ) -> Result<Self> {
@@ -99,6 +100,7 @@ impl<'a> Sufferer<'a> {
             dice,
             processes,
             skus,
+            journal: journal.clone(),
             notes: Vec::new(),
             recoveries: Vec::new(),
         })
@@ -155,12 +157,14 @@ impl<'a> Sufferer<'a> {
             anyhow::Ok(clock.now())
         };
         let (ended, recovered) = tokio::join!(curing, probe.recovered());
-        self.recoveries.push(Recovery {
+        let recovery = Recovery {
             fault,
             began,
             ended: ended?,
             recovered: recovered?,
-        });
+        };
+        self.journal.write(|| recovery.line());
+        self.recoveries.push(recovery);
         Ok(())
     }
 
@@ -184,10 +188,7 @@ impl<'a> Sufferer<'a> {
             }
             Fault::KillBroker => {
                 let broker = self.dice.below(self.deployment.servers().brokers.len());
-                self.notes.push(FaultDone {
-                    at: self.clock.now(),
-                    what: format!("broker {}: killed", broker + 1),
-                });
+                self.noted(format!("broker {}: killed", broker + 1));
                 self.kill_server(Server::Broker(broker)).await
             }
             Fault::KillDatabase => self.kill_server(Server::Database).await,
@@ -331,10 +332,7 @@ impl<'a> Sufferer<'a> {
             tokio::time::sleep(BETWEEN_LOCKS).await;
         }
         let found: i64 = session.query_one(DEADLOCKS, &[]).await?.try_get(0)?;
-        self.notes.push(FaultDone {
-            at: self.clock.now(),
-            what: format!("database: {found} deadlocks so far"),
-        });
+        self.noted(format!("database: {found} deadlocks so far"));
         Ok(())
     }
 
@@ -357,10 +355,14 @@ impl<'a> Sufferer<'a> {
     }
 
     fn note(&mut self, what: &str, process: usize) {
-        self.notes.push(FaultDone {
-            at: self.clock.now(),
-            what: format!("{}: {what}", self.processes[process].name),
-        });
+        self.noted(format!("{}: {what}", self.processes[process].name));
+    }
+
+    fn noted(&mut self, what: String) {
+        let at = self.clock.now();
+        let done = FaultDone { at, what };
+        self.journal.write(|| done.line());
+        self.notes.push(done);
     }
 }
 

@@ -77,7 +77,7 @@ pub(super) fn is_set(flag: Option<&String>, name: &'static str) -> bool {
 }
 
 /// Below this nothing has happened yet, above it nobody watches.
-const DURATION_SECONDS: std::ops::RangeInclusive<u64> = 2..=600;
+const DURATION_SECONDS: std::ops::RangeInclusive<u64> = 2..=3600;
 
 /// The checker's clients have no TLS: they stand beside the listener, not behind a proxy.
 fn plain_http_url(text: &str) -> Result<Url, String> {

@@ -5,7 +5,7 @@
 
 use std::{
     fs::File,
-    io::{BufWriter, Write},
+    io::BufReader,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -15,7 +15,7 @@ mod deployment;
 use anyhow::Context;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use orderly_checker::storm::{
-    self, Deployment, Fault, History, Options, Report, Rules, Scenario, Target, clock_library,
+    self, Deployment, Fault, Journal, Options, Report, Rules, Scenario, Target, clock_library,
 };
 use orderly_payments::SandboxOptions;
 use tokio_util::sync::CancellationToken;
@@ -52,6 +52,7 @@ Examples:
   orderly storm --private --faults kill-worker,stop-worker,end-worker
   orderly storm --private --faults all --duration 3m
   orderly storm --scenario oversell --duration 1m --history storm.jsonl
+  orderly storm --judge storm.jsonl
   orderly storm --private --seed 7 -o json")]
 pub(crate) struct StormArgs {
     /// What the clients want
@@ -72,15 +73,33 @@ pub(crate) struct StormArgs {
     /// Brokers of one cluster, of which `kill-broker` kills one at a time; only with --private
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = brokers())]
     brokers: u16,
-    /// Write every request, answer and event to this file, a line of JSON each
+    /// Write every request, answer and event to this file while it storms, a line of JSON each
     #[arg(long, value_name = "FILE")]
     history: Option<PathBuf>,
+    /// Judge such a file again, also one that a storm left that was killed
+    #[arg(long, value_name = "FILE", conflicts_with_all = NOT_WITH_JUDGE)]
+    judge: Option<PathBuf>,
     /// Let commands wait in their order's lane at the end
     #[arg(long)]
     allow_parked: bool,
     #[command(flatten)]
     place: PlaceFlags,
 }
+
+/// A history says all of it.
+const NOT_WITH_JUDGE: [&str; 11] = [
+    "scenario",
+    "duration",
+    "clients",
+    "seed",
+    "faults",
+    "brokers",
+    "history",
+    "allow_parked",
+    "private",
+    "url",
+    "api_key",
+];
 
 /// A payment company with a mind of its own: slower than a cancellation now and then, and not always willing.
 const SANDBOX: SandboxOptions = SandboxOptions {
@@ -134,6 +153,9 @@ const NO_CLOCK: &str =
     "skew-clock needs libfaketime, which is not installed (Debian: package libfaketime)";
 
 pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
+    if let Some(path) = &args.judge {
+        return judge(path, format);
+    }
     if (!args.faults.is_empty() || args.brokers > 1) && !args.place.private {
         return Err(UsageError(NOT_OURS.to_owned()).into());
     }
@@ -152,17 +174,34 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
     };
     // Now: a file that cannot be written is no news after minutes of storm.
     let file = args.history.as_deref().map(create).transpose()?;
+    let journal = file.map(Journal::new).unwrap_or_default();
     let target = named(&args)?;
     eprintln!("seed {}", options.seed);
-    match storm(target, &options, args.brokers).await {
-        Ok((report, history)) => {
-            if let Some(file) = file {
-                write(file, &history).context("write the history")?;
+    match storm(target, &options, &journal, args.brokers).await {
+        Ok(report) => {
+            let exit = finish(&report, format)?;
+            if exit == Exit::Failed {
+                eprintln!("again: {}", again(report.seed, &args));
             }
-            finish(&report, &args, format)
+            Ok(exit)
         }
         Err(error) => end_of(error),
     }
+}
+
+/// What a storm saw that was over before.
+fn judge(path: &Path, format: Format) -> anyhow::Result<Exit> {
+    let file = File::open(path)
+        .map_err(|error| UsageError(format!("cannot read {}: {error}", path.display())))?;
+    let judged = storm::judge_again(BufReader::new(file))
+        .with_context(|| format!("judge {}", path.display()))?;
+    if judged.is_torn {
+        eprintln!("the last line is torn, and is left out");
+    }
+    if judged.report.seconds.is_none() {
+        eprintln!("the storm was killed: what was under way then, nobody knows what became of");
+    }
+    finish(&judged.report, format)
 }
 
 const NOT_OURS: &str =
@@ -171,14 +210,15 @@ const NOT_OURS: &str =
 async fn storm(
     target: Option<Target<'_>>,
     options: &Options,
+    journal: &Journal,
     brokers: u16,
-) -> anyhow::Result<(Report, History)> {
+) -> anyhow::Result<Report> {
     let say = |text: &str| eprintln!("{text}");
     if let Some(target) = target {
         eprintln!("storming the Orderly at {}", target.ingress_url);
         let mut signals = Signals::new()?;
         let token = CancellationToken::new();
-        let storming = storm::run(&target, options, &token, &say);
+        let storming = storm::run(&target, options, journal, &token, &say);
         let signalled = async || {
             signals.next().await;
         };
@@ -206,7 +246,7 @@ async fn storm(
             amqp_url: Some(place.amqp_url.clone()),
             deployment: deployment.as_ref().map(|it| it as &dyn Deployment),
         };
-        storm::run(&target, options, token, &say).await
+        storm::run(&target, options, journal, token, &say).await
     };
     Box::pin(with_private(private, storming)).await
 }
@@ -216,21 +256,13 @@ fn create(path: &Path) -> anyhow::Result<File> {
         .map_err(|error| UsageError(format!("cannot write {}: {error}", path.display())).into())
 }
 
-fn write(file: File, history: &History) -> anyhow::Result<()> {
-    let mut file = BufWriter::new(file);
-    for line in history.lines() {
-        writeln!(file, "{line}")?;
-    }
-    Ok(file.flush()?)
-}
-
-fn finish(report: &Report, args: &StormArgs, format: Format) -> anyhow::Result<Exit> {
+fn finish(report: &Report, format: Format) -> anyhow::Result<Exit> {
     output::unless_closed(format.record(report, || report.screen()))?;
-    if report.is_clean {
-        return Ok(Exit::Ok);
-    }
-    eprintln!("again: {}", again(report.seed, args));
-    Ok(Exit::Failed)
+    Ok(if report.is_clean {
+        Exit::Ok
+    } else {
+        Exit::Failed
+    })
 }
 
 /// The command that wants the same again. Who comes first is the machine's to say, so it may take a few runs.

@@ -1,6 +1,7 @@
 //! `orderly storm`: what it finds, what it writes, and that nothing of it stays.
 
 use std::{
+    collections::HashSet,
     io::{BufRead, BufReader},
     process::Stdio,
     time::{Duration, Instant},
@@ -54,9 +55,11 @@ fn everything_that_can_fail_breaks_no_promise() {
 #[test]
 fn nothing_is_left_of_a_storm_that_is_killed() {
     let temporary = Temporary::new("storm-killed");
+    let history = std::env::temp_dir().join(format!("orderly-killed-{}.jsonl", std::process::id()));
     let mut storm = temporary
         .orderly(&["storm", "--private", "--faults", "kill-worker"])
-        .args(["--duration", "1m"])
+        .args(["--duration", "1m", "--history"])
+        .arg(&history)
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -76,6 +79,22 @@ fn nothing_is_left_of_a_storm_that_is_killed() {
         assert!(began.elapsed() < LIMIT, "{}", temporary.processes());
         std::thread::sleep(Duration::from_millis(100));
     }
+    let judged = temporary
+        .orderly(&["storm", "-o", "json", "--judge"])
+        .arg(&history)
+        .output();
+    std::fs::remove_file(&history).unwrap();
+    let judged = judged.unwrap();
+    let report: Value = serde_json::from_slice(&judged.stdout).unwrap();
+    assert_eq!(report["is_clean"], true, "{report:#}");
+    // It was killed two seconds after its beginning, one of which is in the file at the least.
+    assert!(
+        report["counts"]["accepted"].as_u64() > Some(0),
+        "{report:#}"
+    );
+    assert!(report["seconds"].is_null(), "{report:#}");
+    let said = String::from_utf8(judged.stderr).unwrap();
+    assert!(said.contains("the storm was killed"), "{said}");
     temporary.assert_nothing_is_left();
 }
 
@@ -105,7 +124,6 @@ fn workers_that_are_killed_or_ended_break_no_promise_and_nothing_of_it_is_left()
     }
     assert_eq!(faults.len(), 3, "{report:#}");
     let text = std::fs::read_to_string(&history).unwrap();
-    std::fs::remove_file(&history).unwrap();
     let lines: Vec<Value> = text
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -122,8 +140,23 @@ fn workers_that_are_killed_or_ended_break_no_promise_and_nothing_of_it_is_left()
             "{line}"
         );
     }
-    let times = lines.iter().filter_map(|line| line["at_us"].as_u64());
-    assert!(times.is_sorted(), "a history is read from its beginning");
+    // Written while it happened: no answer before its request.
+    let mut asked = HashSet::new();
+    for line in &lines {
+        let mark = line["mark"].as_str().map(str::to_owned);
+        if line["line"] == "request" {
+            asked.insert(mark);
+        } else if line["line"] == "answer" {
+            assert!(asked.contains(&mark), "{line}");
+        }
+    }
+    let judged = temporary
+        .orderly(&["storm", "-o", "json", "--judge"])
+        .arg(&history)
+        .output();
+    std::fs::remove_file(&history).unwrap();
+    let again: Value = serde_json::from_slice(&judged.unwrap().stdout).unwrap();
+    assert_eq!(again, report, "from its file");
     temporary.assert_nothing_is_left();
 }
 

@@ -7,10 +7,10 @@ use orderly_protocol::CommandResource;
 use reqwest::header;
 use serde_json::{Value, json};
 
-use super::{Answered, Door, Manner, Patience, Wanted, refusal_of, refuse_nonsense};
+use super::{Answered, Door, Manner, Patience, Wanted, refusal_of};
 use crate::{
     dice::Dice,
-    storm::history::{Answer, Attempt, Sent},
+    storm::history::{Answer, Asked, Attempt, Sent},
 };
 
 impl Door {
@@ -31,23 +31,21 @@ impl Door {
         loop {
             let lines: Vec<&Wanted> = open.iter().map(|at| &wanted[*at]).collect();
             let began = self.clock.now();
+            for line in &lines {
+                let request = || Asked::from(*line).request(began, false);
+                self.journal.write(request);
+            }
             let asking = self.attempt_together(&lines, hangs_up_after.take());
             let asked = self.token.run_until_cancelled(asking).await;
             let answers = asked.context("stopped before the end")?;
             let mut longest_asked = None;
             let mut again = Vec::new();
             for (at, (answer, asked)) in open.into_iter().zip(answers) {
-                self.tally(&answer);
-                refuse_nonsense(&answer, &wanted[at])?;
                 longest_asked = asked.max(longest_asked);
                 if answer.is_open() {
                     again.push(at);
                 }
-                attempts[at].push(Attempt {
-                    began,
-                    ended: self.clock.now(),
-                    answer,
-                });
+                attempts[at].push(self.answered(&wanted[at], began, answer)?);
             }
             open = again;
             if open.is_empty() || patience.is_over() {

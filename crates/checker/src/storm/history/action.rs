@@ -86,6 +86,34 @@ impl Action {
         }
     }
 
+    /// As [`Action::data`] wrote it.
+    pub(in crate::storm) fn read(kind: &str, data: &Value) -> Option<Self> {
+        fn list<'a, T: Deserialize<'a>>(data: &'a Value) -> Option<Vec<T>> {
+            Vec::deserialize(&data["lines"]).ok()
+        }
+        Some(
+            match Kind::ALL.into_iter().find(|it| it.as_str() == kind)? {
+                Kind::Place => Self::Place { lines: list(data)? },
+                Kind::Amend => Self::Amend { lines: list(data)? },
+                Kind::SetAddress => Self::SetAddress,
+                Kind::Annotate => Self::Annotate {
+                    key: data["key"].as_str()?.to_owned(),
+                },
+                Kind::Hold => Self::Hold,
+                Kind::Release => Self::Release,
+                Kind::Pay => Self::Pay,
+                Kind::Ship if data["lines"].is_null() => Self::Ship { parts: Vec::new() },
+                Kind::Ship => Self::Ship { parts: list(data)? },
+                Kind::Deliver => Self::Deliver,
+                Kind::Cancel => Self::Cancel,
+                Kind::Refund => Self::Refund {
+                    amount_minor: data["amount_minor"].as_i64()?,
+                },
+                Kind::Return => Self::Return { parts: list(data)? },
+            },
+        )
+    }
+
     /// What no Orderly may accept.
     pub(in crate::storm) fn nonsense() -> Self {
         Self::Annotate {

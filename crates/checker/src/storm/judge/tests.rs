@@ -1,5 +1,7 @@
 //! Histories written by hand: one that is right, and that one broken in one place at a time.
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -10,6 +12,7 @@ use crate::storm::history::{
 };
 
 mod batch;
+mod kept;
 mod shop;
 
 const ORDER: Uuid = Uuid::from_u128(1);
@@ -169,7 +172,7 @@ fn watched(mut history: History) -> History {
     let sightings = events.map(|event| Sighting {
         at: event.version * 10 + 15,
         id: format!("{}.0", event.version),
-        event: event.clone(),
+        event: Arc::new(event.clone()),
     });
     let stream = Stream {
         sightings: sightings.collect(),
@@ -511,6 +514,7 @@ fn a_subscriber_who_saw_another_order_is_found_and_repetitions_are_not() {
 #[test]
 fn a_subscriber_who_saw_what_the_api_does_not_show_is_found() {
     let mut history = clean();
-    history.streams[0].sightings[1].event.data["value"] = json!("something else");
+    let seen = &mut history.streams[0].sightings[1];
+    Arc::make_mut(&mut seen.event).data["value"] = json!("something else");
     assert_eq!(broken(&history), [Invariant::SubscribersAgree]);
 }

@@ -15,11 +15,14 @@ impl Report {
     /// For a terminal of 80 columns; only the lines of a history are longer.
     #[must_use]
     pub fn screen(&self) -> String {
+        let took = match self.seconds {
+            Some(seconds) => format!("{seconds:.1} s"),
+            None => "killed".to_owned(),
+        };
         let mut screen = format!(
-            "Storm {}: {} clients, {:.1} s, seed {}.{}\n\n",
+            "Storm {}: {} clients, {took}, seed {}.{}\n\n",
             self.scenario,
             self.clients,
-            self.seconds,
             self.seed,
             if self.debug_build { DEBUG } else { "" },
         );
@@ -53,7 +56,9 @@ impl Report {
             screen.line(&row(verdict.invariant, &checked, &violated));
         }
         screen.line("");
-        if self.is_clean {
+        if self.is_clean && self.seconds.is_none() {
+            screen.line("These invariants held, as far as anybody saw; the others need its end.");
+        } else if self.is_clean {
             screen.line("Every invariant held.");
         } else {
             screen.line("FAILED: an invariant does not hold.");

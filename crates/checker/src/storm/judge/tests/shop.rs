@@ -82,7 +82,7 @@ impl Life {
     }
 }
 
-fn shop() -> History {
+pub(super) fn shop() -> History {
     let mut life = Life::default();
     let of = |quantity: i64| json!({ "lines": lines(quantity) });
     let moved = |quantity: i64| json!({ "lines": part(1, quantity) });
