@@ -153,6 +153,8 @@ impl Coordinator {
                 reach(CrashPoint::BeforeUnbind)?;
                 link.unbind(from, resize.from_count).await?;
                 reach(CrashPoint::AfterUnbind)?;
+                // A node that still led commands to the old queues would let them overtake those that the new ones hold by then.
+                self.wait_unbound(link, resize).await?;
                 if self.store.flip_generation(resize, &self.name).await? {
                     tracing::info!(
                         generation = to,

@@ -256,6 +256,33 @@ async fn what_still_arrives_on_a_drained_shard_is_forwarded() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_node_that_is_away_holds_a_resize_up_while_it_can_be_aborted() {
+    let world = World::new().await;
+    let away = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = away.local_addr().unwrap().port();
+    drop(away);
+    let nodes = vec![
+        world.env.amqp_url.clone(),
+        format!("amqp://127.0.0.1:{port}"),
+    ];
+    let worker = world.worker_with_nodes("w1", nodes);
+    let load = Load::start(&world, 3);
+    request(&world, 6).await;
+    until(|| async {
+        let open = world.store.open_resize().await.unwrap().unwrap();
+        (open.step == ResizeStep::Settling).then_some(())
+    })
+    .await;
+    sleep(Duration::from_secs(2)).await;
+    let aborted = world.store.abort_resize().await.unwrap();
+    assert_eq!(aborted.unwrap().step, ResizeStep::Aborted);
+    let accepted = load.stop().await;
+    assert!(accepted.values().all(|count| *count > 1), "{accepted:?}");
+    nothing_is_wrong(&world, &accepted).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn an_aborted_resize_leaves_everything_as_it_was_and_its_number_is_gone() {
     let world = World::new().await;
     // Nobody coordinates yet: it stays where it is.

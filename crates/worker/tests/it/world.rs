@@ -119,14 +119,26 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Store, owner: &str) -> Worker {
-        self.start(store, owner, None)
+        self.start(store, owner, None, vec![self.env.amqp_url.clone()])
+    }
+
+    /// One that asks these nodes before it ends a generation.
+    pub(crate) fn worker_with_nodes(&self, owner: &str, nodes: Vec<String>) -> Worker {
+        self.start(self.store.clone(), owner, None, nodes)
     }
 
     pub(crate) fn worker_of_at_most(&self, shards: NonZeroU16, owner: &str) -> Worker {
-        self.start(self.store.clone(), owner, Some(shards))
+        let nodes = vec![self.env.amqp_url.clone()];
+        self.start(self.store.clone(), owner, Some(shards), nodes)
     }
 
-    fn start(&self, store: Store, owner: &str, max_shards: Option<NonZeroU16>) -> Worker {
+    fn start(
+        &self,
+        store: Store,
+        owner: &str,
+        max_shards: Option<NonZeroU16>,
+        nodes: Vec<String>,
+    ) -> Worker {
         let (ready, _) = watch::channel(false);
         let stop = CancellationToken::new();
         let options = WorkerOptions {
@@ -137,7 +149,7 @@ impl World {
             max_shards,
             // A test's broker is never killed amid a resize, which is what new queues settle for.
             resizing: Resizing {
-                nodes: vec![self.env.amqp_url.clone()],
+                nodes,
                 settle: Duration::from_millis(200),
             },
             ready,
