@@ -187,7 +187,9 @@ pub async fn run(
     let stormed = began.elapsed();
 
     say("asking what became of every command …");
+    let began = Instant::now();
     let mut history = ground.after(commands, &subscribers, dice).await?;
+    say(&format!("asked in {:.1} s", began.elapsed().as_secs_f64()));
     history.resizes = resizes;
     if let Some(mut sufferer) = sufferer {
         history.faults = std::mem::take(&mut sufferer.notes);
@@ -199,8 +201,11 @@ pub async fn run(
     journal.write(|| JournalLine::End { seconds });
     journal.finish().context("write the history")?;
     say("judging …");
+    let began = Instant::now();
     let verdicts = judge(&history, options.rules);
-    Ok(Report::new(&head, Some(seconds), &history, verdicts))
+    let report = Report::new(&head, Some(seconds), &history, verdicts);
+    say(&format!("judged in {:.1} s", began.elapsed().as_secs_f64()));
+    Ok(report)
 }
 
 /// A history from its file, judged.
@@ -221,12 +226,11 @@ pub fn judge_again(file: impl BufRead) -> Result<Judged> {
     let rules = Rules {
         parked_is_allowed: kept.head.parked_is_allowed,
     };
-    let verdicts = match kept.seconds {
-        Some(_) => judge(&kept.history, rules),
-        None => {
-            kept.history.keep_what_was_seen();
-            judge::judge_what_was_seen(&kept.history)
-        }
+    let verdicts = if kept.seconds.is_some() {
+        judge(&kept.history, rules)
+    } else {
+        kept.history.keep_what_was_seen();
+        judge::judge_what_was_seen(&kept.history)
     };
     Ok(Judged {
         report: Report::new(&kept.head, kept.seconds, &kept.history, verdicts),

@@ -77,14 +77,19 @@ impl Clients {
         run_tool(command)
     }
 
-    pub(crate) fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String, DevEnvError> {
+    /// Of the broker with this place.
+    pub(crate) fn rabbitmqctl(
+        &self,
+        broker: usize,
+        arguments: &[&str],
+    ) -> Result<String, DevEnvError> {
         let mut command = Command::new(self.binaries.rabbitmq.join("rabbitmqctl"));
         command
             .arg("--quiet")
             .args(arguments)
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
-            .envs(rabbitmq::environment(self, self.settings.brokers()[0]));
+            .envs(rabbitmq::environment(self, self.settings.brokers()[broker]));
         run_tool(command)
     }
 
@@ -104,12 +109,13 @@ impl Clients {
 
     pub(crate) async fn rabbitmqctl_off_async(
         &self,
+        broker: usize,
         arguments: &[&str],
     ) -> Result<String, DevEnvError> {
         let (clients, arguments) = (self.clone(), owned(arguments));
         off_async(move || {
             let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-            clients.rabbitmqctl(&arguments)
+            clients.rabbitmqctl(broker, &arguments)
         })
         .await
     }

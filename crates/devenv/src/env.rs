@@ -207,7 +207,23 @@ impl DevEnv {
     /// # Errors
     /// When the command fails.
     pub async fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String, DevEnvError> {
-        self.clients.rabbitmqctl_off_async(arguments).await
+        self.rabbitmqctl_on(0, arguments).await
+    }
+
+    /// The same against another broker of the cluster, by its place among [`DevEnv::brokers`].
+    ///
+    /// # Errors
+    /// When the command fails.
+    ///
+    /// # Panics
+    /// When there is no such broker.
+    pub async fn rabbitmqctl_on(
+        &self,
+        broker: usize,
+        arguments: &[&str],
+    ) -> Result<String, DevEnvError> {
+        let clients = &self.clients;
+        clients.rabbitmqctl_off_async(broker, arguments).await
     }
 
     /// Stops every server cleanly and, unless it is kept, removes the data.

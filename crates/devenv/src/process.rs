@@ -88,6 +88,26 @@ impl ServerProcess {
         off_async(move || shared.kill()).await;
     }
 
+    /// Stops the server's main process where it stands (SIGSTOP), as a machine that hangs. Whether there is one.
+    #[must_use]
+    pub fn freeze(&self) -> bool {
+        self.signal(Signal::SIGSTOP)
+    }
+
+    /// Lets it go on (SIGCONT). Whether there is one.
+    #[must_use]
+    pub fn thaw(&self) -> bool {
+        self.signal(Signal::SIGCONT)
+    }
+
+    fn signal(&self, signal: Signal) -> bool {
+        let pid = self.pid();
+        if let Some(pid) = pid {
+            send(pid.cast_signed(), signal);
+        }
+        pid.is_some()
+    }
+
     /// Ends the server and starts it again.
     ///
     /// # Errors

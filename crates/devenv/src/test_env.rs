@@ -58,7 +58,7 @@ impl TestEnv {
     /// # Errors
     /// When the command fails.
     pub async fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String, DevEnvError> {
-        self.clients.rabbitmqctl_off_async(arguments).await
+        self.clients.rabbitmqctl_off_async(0, arguments).await
     }
 }
 
@@ -133,16 +133,19 @@ impl Shared {
         let names: Vec<String> = made.iter().map(|name| format!("<<\"{name}\">>")).collect();
         let all = r#"<<".*">>"#;
         // What `add_vhost` and `set_permissions` do, in one call for all.
-        self.clients.rabbitmqctl(&[
-            "eval",
-            &format!(
-                r#"[begin ok = rabbit_vhost:add(Name, <<"{user}">>),
+        self.clients.rabbitmqctl(
+            0,
+            &[
+                "eval",
+                &format!(
+                    r#"[begin ok = rabbit_vhost:add(Name, <<"{user}">>),
                    ok = rabbit_auth_backend_internal:set_permissions(
                        <<"{user}">>, Name, {all}, {all}, {all}, <<"{user}">>)
                    end || Name <- [{names}]]."#,
-                names = names.join(",")
-            ),
-        ])?;
+                    names = names.join(",")
+                ),
+            ],
+        )?;
         let first = made.pop();
         *vhosts = made;
         Ok(first.expect("as many were made as are made at a time"))

@@ -106,6 +106,10 @@ async fn outcome(
     let Some(location) = location(&sent) else {
         return Ok(sent);
     };
+    // A receipt is longer than all the rest of a command.
+    for attempt in &mut sent.attempts {
+        attempt.answer.forget_location();
+    }
     loop {
         let outcome = read_outcome(&api.outcome(&location).await?, &location)?;
         let is_decided = outcome != Outcome::Queued;

@@ -60,6 +60,24 @@ pub trait Deployment: Sync {
     /// Starts it again, on its port and its data; returns when it serves.
     fn start(&self, server: Server) -> BoxFuture<'_, Result<()>>;
 
+    /// Stops a server where it stands, as a machine that hangs.
+    ///
+    /// # Errors
+    /// When it does not run.
+    fn freeze(&self, server: Server) -> Result<()>;
+
+    /// Lets it go on.
+    ///
+    /// # Errors
+    /// As [`Deployment::freeze`].
+    fn thaw(&self, server: Server) -> Result<()>;
+
+    /// Whether one of the `RabbitMQ` nodes sees all others, and was parted from none.
+    fn is_in_cluster(&self, broker: usize) -> BoxFuture<'_, bool>;
+
+    /// Ends and starts a node's application, for one that does not find back to the others.
+    fn rejoin(&self, broker: usize) -> BoxFuture<'_, Result<()>>;
+
     /// Raises the broker's alarm for a full disk, or ends it.
     fn alarm(&self, raised: bool) -> BoxFuture<'_, Result<()>>;
 }

@@ -15,6 +15,8 @@ pub enum Fault {
     KillIngress,
     /// SIGKILL of a broker, the only one or one of the cluster, and a restart on its data.
     KillBroker,
+    /// SIGSTOP of a broker of a cluster for 20 s, then SIGCONT: a node that does not know what it missed.
+    FreezeNode,
     /// SIGKILL of the database, and a restart on its data.
     KillDatabase,
     /// All connections between a process and a server end, and new ones for a while.
@@ -39,12 +41,13 @@ pub enum Fault {
 
 impl Fault {
     /// Every fault.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::KillWorker,
         Self::StopWorker,
         Self::EndWorker,
         Self::KillIngress,
         Self::KillBroker,
+        Self::FreezeNode,
         Self::KillDatabase,
         Self::CutLink,
         Self::DelayLink,
@@ -66,6 +69,7 @@ impl Fault {
             Self::EndWorker => "end-worker",
             Self::KillIngress => "kill-ingress",
             Self::KillBroker => "kill-broker",
+            Self::FreezeNode => "freeze-node",
             Self::KillDatabase => "kill-database",
             Self::CutLink => "cut-link",
             Self::DelayLink => "delay-link",

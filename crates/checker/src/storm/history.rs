@@ -327,6 +327,13 @@ impl Answer {
         }
     }
 
+    /// Once it was asked there.
+    pub(super) fn forget_location(&mut self) {
+        if let Self::Accepted { location, .. } | Self::Applied { location, .. } = self {
+            *location = String::new();
+        }
+    }
+
     /// Where to ask what became of the command.
     pub(super) fn location(&self) -> Option<&str> {
         match self {

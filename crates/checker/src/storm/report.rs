@@ -12,6 +12,7 @@ use super::{
     fault::Fault,
     history::{Answer, Head, History, Micros, Outcome, Recovery, Sent},
     judge::{Verdict, Violation},
+    suffering::STARTED_ANEW,
 };
 
 mod resize;
@@ -45,6 +46,9 @@ pub struct Report {
     pub rejections: BTreeMap<String, usize>,
     /// What was done, and how long it was felt; first a look at every shard when nothing was wrong.
     pub faults: Vec<FaultReport>,
+    /// Brokers that had to be helped, and when.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub helped: Vec<String>,
     /// How long the number of shards took to change, and what was felt of it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub resizes: Option<ResizeReport>,
@@ -169,6 +173,7 @@ impl Report {
             applied,
             rejections,
             faults: FaultReport::of(history),
+            helped: helped(history),
             resizes: ResizeReport::of(history),
             smallest: smallest(history, &verdicts),
             verdicts: verdicts.into_iter().map(VerdictReport::from).collect(),
@@ -255,6 +260,15 @@ impl Delay {
     }
 }
 
+/// What was done as the runbook has it.
+fn helped(history: &History) -> Vec<String> {
+    let notes = history.faults.iter();
+    let helped = notes.filter(|it| it.what.ends_with(STARTED_ANEW));
+    helped
+        .map(|it| format!("{} at {} s", it.what, it.at / 1_000_000))
+        .collect()
+}
+
 /// When a subscriber first saw each event.
 fn first_seen(history: &History) -> HashMap<(Uuid, u64), Micros> {
     let mut seen: HashMap<(Uuid, u64), Micros> = HashMap::new();
@@ -275,11 +289,14 @@ fn percentile_ms(sorted: &[Micros], percent: usize) -> f64 {
     Duration::from_micros(delay).as_secs_f64() * 1_000.0
 }
 
+/// Of each invariant's violations those whose stories are told, to find the shortest: each is a walk through all of the history.
+const STORIES: usize = 5;
+
 /// The violation with the fewest lines: what a person can read to its end.
 fn smallest(history: &History, verdicts: &[Verdict]) -> Option<Story> {
     let kept = verdicts
         .iter()
-        .flat_map(|it| it.violations.iter().take(KEPT_VIOLATIONS));
+        .flat_map(|it| it.violations.iter().take(STORIES));
     let stories = kept.map(|violation| Story {
         lines: history.lines_of(violation.into()),
         violation: violation.clone(),

@@ -60,10 +60,10 @@ pub(super) async fn resize_again_and_again(
             from: present.count,
             to: count,
         };
-        let resized = until_done(api, clock, asked).await?;
-        let is_stuck = resized.ended.is_none();
-        journal.write(|| resized.line());
-        resizes.push(resized);
+        let done = until_done(api, clock, asked).await?;
+        let is_stuck = done.ended.is_none();
+        journal.write(|| done.line());
+        resizes.push(done);
         if is_stuck {
             return Ok(resizes);
         }

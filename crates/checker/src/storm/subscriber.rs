@@ -47,7 +47,10 @@ struct Seen {
 
 /// What all subscribers saw, each event once: they see the same, if all is well.
 #[derive(Clone, Default)]
-pub(super) struct Events(Arc<Mutex<HashMap<(Uuid, u64), Arc<Event>>>>);
+pub(super) struct Events(Arc<Mutex<ByVersion>>);
+
+/// By order and version.
+type ByVersion = HashMap<(Uuid, u64), Arc<Event>>;
 
 impl Events {
     fn shared(&self, event: Event) -> Arc<Event> {

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use nix::sys::signal::Signal;
 use tokio_postgres::NoTls;
 use tokio_util::sync::CancellationToken;
@@ -25,6 +25,12 @@ const RESTART: (Duration, Duration) = (Duration::ZERO, Duration::from_millis(800
 const SERVER_RESTART: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(2));
 /// Some below, some above the 10 s after which a silent peer is given up.
 const STOPPED: (Duration, Duration) = (Duration::from_secs(2), Duration::from_secs(16));
+/// Longer than any heartbeat's patience, so that everybody has given the node up when it comes back.
+const FROZEN: Duration = Duration::from_secs(20);
+/// A node that goes on finds back to the others within seconds, also by way of a pause; one that has not by then never does
+/// (`RabbitMQ` 3.10 with `pause_minority`: a lasting Mnesia partition).
+const FINDS_BACK: Duration = Duration::from_secs(15);
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 /// How long a link is bad, or the broker without a disk.
 const BAD: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(4));
 /// Between towns, and between continents on a bad day.
@@ -59,6 +65,7 @@ enum Cure {
     AwaitEnd(usize),
     Continue(usize),
     StartServer(Server),
+    Thaw(usize),
     Link { process: usize, server: Server },
     EndAlarm,
     Unlock(tokio_postgres::Client),
@@ -186,8 +193,14 @@ impl<'a> Sufferer<'a> {
                 self.processes[worker].signal(Signal::SIGSTOP)?;
                 Cure::Continue(worker)
             }
+            Fault::FreezeNode => {
+                let broker = self.any_broker();
+                self.noted(format!("broker {}: frozen", broker + 1));
+                self.deployment.freeze(Server::Broker(broker))?;
+                Cure::Thaw(broker)
+            }
             Fault::KillBroker => {
-                let broker = self.dice.below(self.deployment.servers().brokers.len());
+                let broker = self.any_broker();
                 self.noted(format!("broker {}: killed", broker + 1));
                 self.kill_server(Server::Broker(broker)).await
             }
@@ -244,6 +257,10 @@ impl<'a> Sufferer<'a> {
                 self.wait(SERVER_RESTART, token).await;
                 self.deployment.start(server).await?;
             }
+            Cure::Thaw(broker) => {
+                sleep_or_end(FROZEN, token).await;
+                self.thaw(broker).await?;
+            }
             Cure::Link { process, server } => {
                 self.wait(BAD, token).await;
                 self.processes[process].link(server).mend();
@@ -293,6 +310,36 @@ impl<'a> Sufferer<'a> {
     async fn kill_server(&mut self, server: Server) -> Cure {
         self.deployment.kill(server).await;
         Cure::StartServer(server)
+    }
+
+    fn any_broker(&mut self) -> usize {
+        self.dice.below(self.deployment.servers().brokers.len())
+    }
+
+    /// Lets a broker go on, and sees it back among the others.
+    async fn thaw(&mut self, broker: usize) -> Result<()> {
+        self.deployment.thaw(Server::Broker(broker))?;
+        self.noted(format!("broker {}: goes on", broker + 1));
+        if self.finds_back(broker).await {
+            return Ok(());
+        }
+        self.noted(format!("broker {}: {STARTED_ANEW}", broker + 1));
+        self.deployment.rejoin(broker).await?;
+        if !self.finds_back(broker).await {
+            bail!("broker {} does not find back to the others", broker + 1);
+        }
+        Ok(())
+    }
+
+    async fn finds_back(&self, broker: usize) -> bool {
+        let gives_up_at = Instant::now() + FINDS_BACK;
+        loop {
+            let is_back = self.deployment.is_in_cluster(broker).await;
+            if is_back || Instant::now() > gives_up_at {
+                return is_back;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Does something to one of the links.
@@ -370,6 +417,9 @@ impl<'a> Sufferer<'a> {
 pub(super) const ENDED_BY_ITSELF: &str = "ended by itself";
 /// Whoever is asked to end has no reason for an error.
 pub(super) const ENDED_BADLY: &str = "ended with an error";
+
+/// Not by itself, but as the runbook has it.
+pub(super) const STARTED_ANEW: &str = "did not find back, its application was started anew";
 
 /// Whether the end came first.
 async fn sleep_or_end(pause: Duration, token: &CancellationToken) -> bool {

@@ -76,7 +76,7 @@ pub(super) fn is_set(flag: Option<&String>, name: &'static str) -> bool {
         .is_some()
 }
 
-/// Below this nothing has happened yet, above it nobody watches.
+/// Below this nothing has happened yet, above it what a storm saw may not fit into memory.
 const DURATION_SECONDS: std::ops::RangeInclusive<u64> = 2..=3600;
 
 /// The checker's clients have no TLS: they stand beside the listener, not behind a proxy.

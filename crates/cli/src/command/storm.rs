@@ -70,7 +70,7 @@ pub(crate) struct StormArgs {
     /// What fails meanwhile; only with --private
     #[arg(long, value_name = "FAULT,…", value_delimiter = ',', value_parser = faults())]
     faults: Vec<Faults>,
-    /// Brokers of one cluster, of which `kill-broker` kills one at a time; only with --private
+    /// Brokers of one cluster, one of which is killed or frozen at a time; only with --private
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = brokers())]
     brokers: u16,
     /// Write every request, answer and event to this file while it storms, a line of JSON each
@@ -128,14 +128,23 @@ impl Faults {
 }
 
 /// What was named, each once.
-fn named_faults(named: &[Faults]) -> anyhow::Result<Vec<Fault>> {
-    let can = |fault: Fault| fault != Fault::SkewClock || clock_library().is_some();
+fn named_faults(named: &[Faults], brokers: u16) -> anyhow::Result<Vec<Fault>> {
+    let cannot = |fault: Fault| match fault {
+        Fault::SkewClock if clock_library().is_none() => Some(NO_CLOCK),
+        Fault::FreezeNode if brokers == 1 => Some(NO_CLUSTER),
+        _ => None,
+    };
     let mut faults = Vec::new();
     for it in named {
         let meant = match it {
-            Faults::One(fault) if can(*fault) => vec![*fault],
-            Faults::One(_) => return Err(UsageError(NO_CLOCK.to_owned()).into()),
-            Faults::All => Fault::ALL.into_iter().filter(|it| can(*it)).collect(),
+            Faults::One(fault) => match cannot(*fault) {
+                None => vec![*fault],
+                Some(why) => return Err(UsageError(why.to_owned()).into()),
+            },
+            Faults::All => {
+                let all = Fault::ALL.into_iter();
+                all.filter(|it| cannot(*it).is_none()).collect()
+            }
         };
         faults.extend(meant);
     }
@@ -152,6 +161,9 @@ fn named_faults(named: &[Faults]) -> anyhow::Result<Vec<Fault>> {
 const NO_CLOCK: &str =
     "skew-clock needs libfaketime, which is not installed (Debian: package libfaketime)";
 
+const NO_CLUSTER: &str =
+    "freeze-node needs a cluster, in which others go on without the node: add --brokers 3";
+
 pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit> {
     if let Some(path) = &args.judge {
         return judge(path, format);
@@ -167,7 +179,7 @@ pub(crate) async fn run(args: StormArgs, format: Format) -> anyhow::Result<Exit>
             .seed
             .unwrap_or_else(|| Uuid::new_v4().as_fields().0)
             .into(),
-        faults: named_faults(&args.faults)?,
+        faults: named_faults(&args.faults, args.brokers)?,
         rules: Rules {
             parked_is_allowed: args.allow_parked,
         },

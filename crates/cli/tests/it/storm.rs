@@ -194,4 +194,10 @@ fn only_what_it_started_itself_is_hurt() {
     let stderr = String::from_utf8(output.stderr).unwrap();
     assert_eq!(output.status.code(), Some(2), "{stderr}");
     assert!(stderr.contains("add --private"), "{stderr}");
+    let output = bare(&["storm", "--private", "--faults", "freeze-node"])
+        .output()
+        .unwrap();
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2), "{stderr}");
+    assert!(stderr.contains("add --brokers 3"), "{stderr}");
 }

@@ -44,6 +44,9 @@ impl Report {
         screen.line("");
         if !self.faults.is_empty() {
             screen.faults(&self.faults);
+            for helped in &self.helped {
+                screen.line(helped);
+            }
             screen.line("");
         }
         if let Some(resizes) = &self.resizes {

@@ -3,10 +3,11 @@
 
 use std::path::PathBuf;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use futures_util::{FutureExt, future::BoxFuture};
 use orderly_checker::storm::{Deployment, Role, Server, Servers, Ways};
 use orderly_devenv::{DevEnv, Port, ServerProcess};
+use serde_json::{Map, Value};
 use tokio::process::Command;
 use url::Url;
 
@@ -53,6 +54,19 @@ impl<'a> PrivateDeployment<'a> {
     }
 }
 
+fn there(server: Server, is_there: bool) -> anyhow::Result<()> {
+    ensure!(is_there, "{server:?} does not run");
+    Ok(())
+}
+
+/// Whether a node's own report names so many running nodes, and nobody from whom it was parted.
+fn sees_all(report: &str, brokers: usize) -> bool {
+    let report: Value = serde_json::from_str(report).unwrap_or_default();
+    let running = report["running_nodes"].as_array().map(Vec::len);
+    let parted = report["partitions"].as_object().map(Map::len);
+    running == Some(brokers) && parted == Some(0)
+}
+
 impl Deployment for PrivateDeployment<'_> {
     /// What it needs stands in its environment, which others cannot read; a command line they can.
     fn process(&self, name: &str, role: Role, ways: Ways) -> anyhow::Result<Command> {
@@ -94,6 +108,35 @@ impl Deployment for PrivateDeployment<'_> {
         async move { Ok(self.server(server).start().await?) }.boxed()
     }
 
+    fn freeze(&self, server: Server) -> anyhow::Result<()> {
+        there(server, self.server(server).freeze())
+    }
+
+    fn thaw(&self, server: Server) -> anyhow::Result<()> {
+        there(server, self.server(server).thaw())
+    }
+
+    fn is_in_cluster(&self, broker: usize) -> BoxFuture<'_, bool> {
+        async move {
+            let arguments = ["cluster_status", "--formatter", "json"];
+            let said = self.servers.rabbitmqctl_on(broker, &arguments).await;
+            // One that has stopped itself says nothing.
+            said.is_ok_and(|said| sees_all(&said, self.servers.brokers().len()))
+        }
+        .boxed()
+    }
+
+    fn rejoin(&self, broker: usize) -> BoxFuture<'_, anyhow::Result<()>> {
+        async move {
+            for command in ["stop_app", "start_app"] {
+                let said = self.servers.rabbitmqctl_on(broker, &[command]).await;
+                said.with_context(|| format!("{command} of broker {}", broker + 1))?;
+            }
+            Ok(())
+        }
+        .boxed()
+    }
+
     fn alarm(&self, raised: bool) -> BoxFuture<'_, anyhow::Result<()>> {
         let call = if raised {
             "rabbit_alarm:set_alarm({{resource_limit, disk, node()}, []})."
@@ -112,4 +155,21 @@ fn port_of(url: &str) -> u16 {
     let url: Option<Url> = url.parse().ok();
     url.and_then(|url| url.port())
         .expect("private servers listen on ports of their own")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::sees_all;
+
+    #[test]
+    fn a_node_that_sees_fewer_or_was_parted_is_not_among_the_others() {
+        let report = |running: &str, partitions: &str| {
+            format!(r#"{{"running_nodes": {running}, "partitions": {partitions}}}"#)
+        };
+        let three = r#"["a", "b", "c"]"#;
+        assert!(sees_all(&report(three, "{}"), 3));
+        assert!(!sees_all(&report(r#"["a"]"#, "{}"), 3));
+        assert!(!sees_all(&report(three, r#"{"a": ["b"]}"#), 3));
+        assert!(!sees_all("Error: the node is down", 3));
+    }
 }

@@ -144,7 +144,7 @@ fn ending_with(version: usize, event: Event) -> Vec<Invariant> {
     events.push(event);
     history.orders.get_mut(&ORDER).unwrap().shown = None;
     history.shelves.clear();
-    let is_left = |it: &Sent| matches!(it.outcome, Some(Outcome::Applied { version: made }) if made as usize <= version);
+    let is_left = |it: &Sent| matches!(it.outcome, Some(Outcome::Applied { version: made }) if made <= version as u64);
     history.commands.retain(is_left);
     broken(&watched(history))
 }
