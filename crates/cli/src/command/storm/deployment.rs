@@ -46,6 +46,17 @@ impl<'a> PrivateDeployment<'a> {
         format!("127.0.0.1:{}", self.port.number())
     }
 
+    /// Every node of a cluster, past the link that a storm may hurt: it must be asked, whatever became of that.
+    fn nodes(&self) -> anyhow::Result<Vec<String>> {
+        match self.servers.brokers()[..] {
+            [_] => Ok(Vec::new()),
+            ref brokers => brokers
+                .iter()
+                .map(|(_, port)| with_port(&self.broker_url, *port))
+                .collect(),
+        }
+    }
+
     fn server(&self, server: Server) -> &ServerProcess {
         match server {
             Server::Database => self.servers.postgres(),
@@ -84,7 +95,8 @@ impl Deployment for PrivateDeployment<'_> {
             .env(
                 "ORDERLY_AMQP_URL",
                 with_port(&self.broker_url, ways.broker)?,
-            );
+            )
+            .env("ORDERLY_AMQP_NODES", self.nodes()?.join(","));
         Ok(command.into())
     }
 
