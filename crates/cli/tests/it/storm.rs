@@ -160,6 +160,22 @@ fn workers_that_are_killed_or_ended_break_no_promise_and_nothing_of_it_is_left()
     temporary.assert_nothing_is_left();
 }
 
+#[test]
+fn the_number_of_shards_changes_again_and_again_and_no_promise_is_broken() {
+    let temporary = Temporary::new("storm-resize");
+    let storm = temporary
+        .orderly(&["storm", "--private", "--scenario", "resize", "-o", "json"])
+        .args(["--duration", "30s", "--clients", "8"])
+        .output();
+    let report = clean(&storm.unwrap());
+    let resizes = &report["resizes"];
+    // Each takes the ten seconds for which new queues settle, and the one that is under way at the end is awaited.
+    assert!(resizes["times"].as_u64() >= Some(2), "{resizes:#}");
+    assert!(resizes["commands"].as_u64() > Some(0), "{resizes:#}");
+    eprintln!("{resizes:#}");
+    temporary.assert_nothing_is_left();
+}
+
 fn number(count: &Value) -> Option<usize> {
     usize::try_from(count.as_u64()?).ok()
 }
