@@ -4,7 +4,7 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
-        commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
+        audit::AuditArgs, commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
         healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
         race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
         topology::TopologyArgs,
@@ -83,6 +83,7 @@ pub(crate) enum Command {
     Stock(StockArgs),
     Events(EventsArgs),
     Import(ImportArgs),
+    Audit(AuditArgs),
     Verify(VerifyArgs),
     Race(RaceArgs),
     Storm(StormArgs),

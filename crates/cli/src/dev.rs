@@ -29,7 +29,7 @@ pub(crate) mod server;
 
 use crate::{
     client::{Client, Urls},
-    command::topology,
+    command::{migrate, topology},
     config::{DATA_DIR, Settings, parse},
     database,
     exit::Exit,
@@ -228,7 +228,7 @@ async fn serve(
 /// Schema and topology.
 async fn prepare(database_url: &str, amqp_url: &str) -> anyhow::Result<Store> {
     let store = database::open(database_url, "orderly dev").await?;
-    store.migrate().await.context("migrate")?;
+    migrate::apply(&store).await?;
     let broker = BrokerConfig::new(amqp_url, "orderly dev");
     let prefetch = limits::PREFETCH.into();
     topology::apply(&store, &broker, limits::SHARDS, prefetch, SETTLE).await?;

@@ -8,9 +8,11 @@
     reason = "items are used by their crate path, where the repetition is what makes them readable"
 )]
 
+mod audit;
 mod etag;
 mod failure;
 mod keys;
+mod operator;
 mod orders;
 mod page;
 mod request;
@@ -54,6 +56,7 @@ pub fn router(state: DashboardState) -> Router {
         )
         .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
         .route("/v1/shards", get(shards::list::handle))
+        .route("/v1/audit", get(audit::list::handle))
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

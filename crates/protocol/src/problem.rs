@@ -99,6 +99,10 @@ problem_codes! {
     OrderExists "order_exists" 409 false "The order exists already";
     /// A stock level below what orders hold.
     StockBelowReserved "stock_below_reserved" 409 false "Stock cannot fall below what is reserved";
+    /// The dead letter was retried, repaired or discarded before.
+    DeadLetterResolved "dead_letter_resolved" 409 false "The dead letter is resolved";
+    /// This version can read it no better than the one that kept it.
+    DeadLetterUnreadable "dead_letter_unreadable" 409 false "The dead letter cannot be read";
     /// The receipt's time is over.
     ReceiptExpired "receipt_expired" 410 false "The receipt has expired";
     /// The order is not at the version that `If-Match` names.

@@ -9,6 +9,7 @@
 )]
 
 mod attempt;
+mod audit;
 mod batch;
 mod cell;
 mod clock;
@@ -30,6 +31,7 @@ mod verify;
 mod worker;
 
 pub use attempt::Attempt;
+pub use audit::{Actor, ActorKey, AuditEntry, AuditFilter, AuditPage, AuditPlace};
 pub use batch::{
     BatchTransaction, Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome,
     OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,

@@ -6,6 +6,7 @@
 )]
 
 mod assets;
+mod audit;
 mod browser;
 mod keys;
 mod log_in;

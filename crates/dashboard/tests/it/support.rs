@@ -16,7 +16,7 @@ use orderly_protocol::names::{CLOUDEVENTS_BATCH_TYPE, EVENTS_STREAM};
 use orderly_protocol::serde_json::{self, Value, json};
 use orderly_protocol::time::OffsetDateTime;
 use orderly_protocol::{RecordedEvent, encode_events};
-use orderly_store::{NewApiKey, SessionProfile, Store, StoreOptions};
+use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -208,7 +208,7 @@ pub(crate) async fn insert_key(store: &Store, scopes: &[Scope]) -> String {
         secret_hash: key.secret_hash.0,
         scopes: scopes.to_vec(),
     };
-    store.insert_key(&new).await.unwrap();
+    store.insert_key(&new, &Actor::local("test")).await.unwrap();
     key.token
 }
 

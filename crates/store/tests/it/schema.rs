@@ -125,7 +125,8 @@ const MIGRATIONS: &str = "\
 8 3afd13d72eb14e99
 9 df0af2ebe3f7dafa
 10 403d628a84c52445
-11 7605e2838d67c20c";
+11 7605e2838d67c20c
+16 3640362edbbcd450";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {
