@@ -4,9 +4,9 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
-        audit::AuditArgs, commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
-        healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
+        audit::AuditArgs, commands::CommandsArgs, completions::CompletionsArgs, dead::DeadArgs,
+        events::EventsArgs, healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs,
+        orders::OrdersArgs, race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
         topology::TopologyArgs,
     },
     config::known,
@@ -82,6 +82,7 @@ pub(crate) enum Command {
     Commands(CommandsArgs),
     Stock(StockArgs),
     Events(EventsArgs),
+    Dead(DeadArgs),
     Import(ImportArgs),
     Audit(AuditArgs),
     Verify(VerifyArgs),

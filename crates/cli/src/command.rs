@@ -4,6 +4,7 @@ pub(crate) mod audit;
 mod checking;
 pub(crate) mod commands;
 pub(crate) mod completions;
+pub(crate) mod dead;
 pub(crate) mod events;
 mod filter;
 mod follow;

@@ -260,7 +260,7 @@ fn start_roles(
     };
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
         .merge(role::dashboard::routes(
-            process, &store, &keyring, &dashboard,
+            process, &store, &keyring, &dashboard, &served,
         ))
         .merge(process.probes());
     process.serve("http", listener, routes, served);

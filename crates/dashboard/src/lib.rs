@@ -1,7 +1,8 @@
 //! Role dashboard: the web page and its session, everything that is read over HTTP, live events, and writes of stock and keys.
 //!
 //! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
-//! store, under the rules of crate domain. It decides nothing about orders and sends no command.
+//! store, under the rules of crate domain. It decides nothing about orders, and sends only the commands by which operators resolve
+//! what could not be read.
 
 #![allow(
     clippy::module_name_repetitions,
@@ -9,6 +10,7 @@
 )]
 
 mod audit;
+mod dead_letters;
 mod etag;
 mod failure;
 mod keys;
@@ -25,6 +27,7 @@ mod stock;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use dead_letters::count_dead_letters;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -57,6 +60,20 @@ pub fn router(state: DashboardState) -> Router {
         .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
         .route("/v1/shards", get(shards::list::handle))
         .route("/v1/audit", get(audit::list::handle))
+        .route("/v1/dead-letters", get(dead_letters::list::handle))
+        .route("/v1/dead-letters/{id}", get(dead_letters::show::handle))
+        .route(
+            "/v1/dead-letters/{id}/retry",
+            post(dead_letters::retry::handle),
+        )
+        .route(
+            "/v1/dead-letters/{id}/edit",
+            post(dead_letters::edit::handle),
+        )
+        .route(
+            "/v1/dead-letters/{id}/discard",
+            post(dead_letters::discard::handle),
+        )
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

@@ -14,6 +14,7 @@ mod batch;
 mod cell;
 mod clock;
 mod command;
+mod dead_letter;
 mod error;
 mod event;
 mod generation;
@@ -37,6 +38,9 @@ pub use batch::{
     OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,
 };
 pub use command::ParkedCommand;
+pub use dead_letter::{
+    DeadLetterResolution, DeadLetterRow, DeadLetterSummary, HeldDeadLetter, ResolutionKind,
+};
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout};
 pub use key::{ApiKey, NewApiKey};

@@ -5,6 +5,7 @@
 mod audit;
 mod command;
 mod config;
+mod dead;
 mod dev;
 mod import;
 mod kill;

@@ -270,6 +270,43 @@ async fn data_commands_print_tables_json_and_lines() {
     ];
     expect("stock.txt", &stock.concat());
 
+    let letters = "insert into dead_letters (body_hash, body, headers, reason, detail, generation, shard, received_at)
+        select sha256(body), body, '{\"schema\": \"order-commands.v1\"}', 'unreadable', 'not a command message', 1, 2, now()
+        from unnest(array['{\"hello\":\"world\"}', '\\x00ff']::bytea[]) as body";
+    scene.system.env.psql(&[letters]).await.unwrap();
+    let repair = [
+        "dead",
+        "repair",
+        "1",
+        "--order",
+        second,
+        "--type",
+        "annotate",
+        "--data",
+        r#"{"key":"gift","value":"yes"}"#,
+        "--reason",
+        "the shop's bug",
+    ];
+    let dead = [
+        scene.forms(&["dead", "list"]),
+        scene.forms(&["dead", "show", "1"]),
+        scene.print(&["dead", "show", "2"]),
+        scene.print(&[&repair[..], &["--dry-run"]].concat()),
+        scene.print(&repair),
+        scene.run(&repair, 6),
+        scene.run(&["dead", "retry", "2"], 6),
+        scene.forms(&["dead", "discard", "2", "--reason", "a test", "--dry-run"]),
+        scene.print(&["dead", "discard", "2", "--reason", "a test"]),
+        scene.print(&["dead", "list", "--state", "all"]),
+        scene.run(&["dead", "show", "3"], 5),
+        scene.run(
+            &["dead", "repair", "1", "--order", second, "--reason", "x"],
+            2,
+        ),
+        scene.print(&["audit", "tail", "--action", "dead"]),
+    ];
+    expect("dead.txt", &dead.concat());
+
     let audit = [
         scene.print(&["audit", "tail", "--actor", "shop", "-n", "4"]),
         scene.forms(&["audit", "tail", "--target", "stock/LAMP/9", "-n", "1"]),

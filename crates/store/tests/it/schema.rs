@@ -126,7 +126,8 @@ const MIGRATIONS: &str = "\
 9 df0af2ebe3f7dafa
 10 403d628a84c52445
 11 7605e2838d67c20c
-16 3640362edbbcd450";
+16 3640362edbbcd450
+17 e43e2c2c44657c78";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {
