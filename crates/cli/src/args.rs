@@ -4,8 +4,10 @@ use clap::{Parser, Subcommand};
 
 use crate::{
     command::{
+        audit::AuditArgs,
         commands::CommandsArgs,
         completions::CompletionsArgs,
+        dead::DeadArgs,
         events::EventsArgs,
         healthcheck::HealthcheckArgs,
         keys::KeysArgs,
@@ -93,7 +95,9 @@ pub(crate) enum Command {
     Commands(CommandsArgs),
     Stock(StockArgs),
     Events(EventsArgs),
+    Dead(DeadArgs),
     Import(ImportArgs),
+    Audit(AuditArgs),
     Verify(VerifyArgs),
     Race(RaceArgs),
     Storm(StormArgs),

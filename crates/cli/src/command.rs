@@ -1,8 +1,10 @@
 //! One file per operator command: its flags, what it asks of the server or database, what it prints.
 
+pub(crate) mod audit;
 mod checking;
 pub(crate) mod commands;
 pub(crate) mod completions;
+pub(crate) mod dead;
 pub(crate) mod events;
 mod filter;
 mod follow;

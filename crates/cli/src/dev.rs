@@ -30,7 +30,7 @@ pub(crate) mod server;
 
 use crate::{
     client::{Client, Urls},
-    command::topology,
+    command::{migrate, topology},
     config::{DATA_DIR, Settings, parse},
     database,
     exit::Exit,
@@ -233,7 +233,7 @@ async fn serve(
 /// Schema and topology.
 async fn prepare(database_url: &str, amqp_url: &str) -> anyhow::Result<Store> {
     let store = database::open(database_url, "orderly dev").await?;
-    store.migrate().await.context("migrate")?;
+    migrate::apply(&store).await?;
     let broker = BrokerConfig::new(amqp_url, "orderly dev");
     let prefetch = limits::PREFETCH.into();
     topology::apply(&store, &broker, limits::SHARDS, prefetch, SETTLE).await?;
@@ -265,7 +265,7 @@ fn start_roles(
     };
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
         .merge(role::dashboard::routes(
-            process, &store, &keyring, &dashboard,
+            process, &store, &keyring, &dashboard, &served,
         ))
         .merge(process.probes());
     process.serve("http", listener, routes, served);

@@ -14,6 +14,7 @@ mod dev;
 mod exit;
 mod import;
 mod lifecycle;
+mod operator;
 mod output;
 mod role;
 mod telemetry;
@@ -77,7 +78,9 @@ async fn run(
         Command::Commands(args) => command::commands::run(args, format).await,
         Command::Stock(args) => command::stock::run(args, format).await,
         Command::Events(args) => Box::pin(command::events::run(args, format)).await,
+        Command::Dead(args) => command::dead::run(args, format).await,
         Command::Import(args) => import::run(args, format).await,
+        Command::Audit(args) => Box::pin(command::audit::run(args, format)).await,
         Command::Verify(args) => verify::run(args, format).await,
         Command::Race(args) => command::race::run(args, format).await,
         Command::Storm(args) => command::storm::run(args, format).await,

@@ -24,6 +24,7 @@ pub(crate) mod worker;
 use crate::{
     config::{Settings, parse},
     lifecycle::Lifecycle,
+    operator::host,
     telemetry::{self, LogFormat},
     watchdog,
 };
@@ -277,13 +278,7 @@ pub(crate) fn broker(url: &str, role: Role) -> BrokerConfig {
 
 /// Names this run of this process; never the same again.
 pub(crate) fn instance(role: Role) -> String {
-    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
-    let host = host
-        .trim()
-        .split('.')
-        .next()
-        .filter(|host| !host.is_empty())
-        .unwrap_or("host");
+    let host = host();
     let run = Uuid::new_v4().simple().to_string();
     format!(
         "{}.{host}.{}.{}",

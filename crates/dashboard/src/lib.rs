@@ -1,16 +1,20 @@
 //! Role dashboard: the web page and its session, everything that is read over HTTP, live events, and writes of stock and keys.
 //!
 //! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
-//! store, under the rules of crate domain. It decides nothing about orders and sends no command.
+//! store, under the rules of crate domain. It decides nothing about orders, and sends only the commands by which operators resolve
+//! what could not be read.
 
 #![allow(
     clippy::module_name_repetitions,
     reason = "items are used by their crate path, where the repetition is what makes them readable"
 )]
 
+mod audit;
+mod dead_letters;
 mod etag;
 mod failure;
 mod keys;
+mod operator;
 mod orders;
 mod page;
 mod request;
@@ -23,6 +27,7 @@ mod stock;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use dead_letters::count_dead_letters;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -61,6 +66,21 @@ pub fn router(state: DashboardState) -> Router {
         .route("/v1/shards/{shard}/resume", post(shards::resume::one))
         .route("/v1/pause", post(shards::pause::all))
         .route("/v1/resume", post(shards::resume::all))
+        .route("/v1/audit", get(audit::list::handle))
+        .route("/v1/dead-letters", get(dead_letters::list::handle))
+        .route("/v1/dead-letters/{id}", get(dead_letters::show::handle))
+        .route(
+            "/v1/dead-letters/{id}/retry",
+            post(dead_letters::retry::handle),
+        )
+        .route(
+            "/v1/dead-letters/{id}/edit",
+            post(dead_letters::edit::handle),
+        )
+        .route(
+            "/v1/dead-letters/{id}/discard",
+            post(dead_letters::discard::handle),
+        )
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

@@ -10,6 +10,11 @@ use orderly_protocol::ids::parse_uuid;
 use orderly_protocol::serde_json::Value;
 use orderly_protocol::{FieldFault, Problem, ProblemCode};
 
+use crate::operator::reason_fault;
+
+/// The field of a body that says why, for the audit.
+const REASON: &str = "reason";
+
 /// The order in the path.
 pub(crate) struct OrderPath(pub(crate) OrderId);
 
@@ -122,8 +127,11 @@ pub(crate) fn invalid_sku() -> ProblemResponse {
     ))
 }
 
-/// The whole number in a body that has nothing else: `{"<name>": 7}`.
-pub(crate) fn only_integer(body: &Value, name: &str) -> Result<i64, Vec<FieldFault>> {
+/// The whole number in a body, and the reason for the audit, if one is given: `{"<name>": 7, "reason": "…"}`.
+pub(crate) fn integer_and_reason(
+    body: &Value,
+    name: &str,
+) -> Result<(i64, Option<String>), Vec<FieldFault>> {
     let fault = |pointer: String, code: &str, detail: String| FieldFault {
         pointer,
         code: code.to_owned(),
@@ -136,14 +144,14 @@ pub(crate) fn only_integer(body: &Value, name: &str) -> Result<i64, Vec<FieldFau
             "must be an object".to_owned(),
         )]);
     };
-    let unknown = fields.keys().filter(|key| *key != name);
+    let unknown = fields.keys().filter(|key| *key != name && *key != REASON);
     let mut faults: Vec<_> = unknown
         .map(|key| {
             let pointer = format!("/{}", key.replace('~', "~0").replace('/', "~1"));
             fault(
                 pointer,
                 "unknown_field",
-                format!("no such field; known: {name}"),
+                format!("no such field; known: {name}, {REASON}"),
             )
         })
         .collect();
@@ -167,11 +175,20 @@ pub(crate) fn only_integer(body: &Value, name: &str) -> Result<i64, Vec<FieldFau
             "must be a whole number".to_owned(),
         )),
     };
-    match number {
-        Ok(number) if faults.is_empty() => Ok(number),
-        Ok(_) => Err(faults),
-        Err(fault) => {
-            faults.push(fault);
+    let pointer = format!("/{REASON}");
+    let reason = match fields.get(REASON) {
+        None => Ok(None),
+        Some(Value::String(reason)) => match reason_fault(reason) {
+            None => Ok(Some(reason.clone())),
+            Some(detail) => Err(fault(pointer, "invalid_value", detail)),
+        },
+        Some(_) => Err(fault(pointer, "wrong_type", "must be a text".to_owned())),
+    };
+    match (number, reason) {
+        (Ok(number), Ok(reason)) if faults.is_empty() => Ok((number, reason)),
+        (number, reason) => {
+            faults.extend(number.err());
+            faults.extend(reason.err());
             Err(faults)
         }
     }
@@ -194,21 +211,27 @@ pub(crate) fn url_encoded(text: &str) -> String {
 mod tests {
     use orderly_protocol::serde_json::json;
 
-    use super::{only_integer, url_encoded};
+    use super::{integer_and_reason, url_encoded};
 
     #[test]
     fn a_body_of_one_number_is_read() {
-        assert_eq!(only_integer(&json!({"on_hand": 7}), "on_hand"), Ok(7));
         assert_eq!(
-            only_integer(&json!({"delta": -9_007_199_254_740_991_i64}), "delta"),
-            Ok(-9_007_199_254_740_991)
+            integer_and_reason(&json!({"on_hand": 7}), "on_hand"),
+            Ok((7, None))
+        );
+        assert_eq!(
+            integer_and_reason(
+                &json!({"delta": -9_007_199_254_740_991_i64, "reason": "broken"}),
+                "delta"
+            ),
+            Ok((-9_007_199_254_740_991, Some("broken".to_owned())))
         );
     }
 
     #[test]
     fn every_fault_of_a_body_is_named() {
         let codes = |body| {
-            let faults = only_integer(&body, "delta").unwrap_err();
+            let faults = integer_and_reason(&body, "delta").unwrap_err();
             faults
                 .into_iter()
                 .map(|fault| format!("{} {}", fault.pointer, fault.code))
@@ -226,6 +249,14 @@ mod tests {
         assert_eq!(
             codes(json!({"a/b": 1, "delta": null})),
             ["/a~1b unknown_field", "/delta wrong_type"]
+        );
+        assert_eq!(
+            codes(json!({"delta": "1", "reason": ""})),
+            ["/delta wrong_type", "/reason invalid_value"]
+        );
+        assert_eq!(
+            codes(json!({"delta": 1, "reason": 7})),
+            ["/reason wrong_type"]
         );
     }
 

@@ -1,6 +1,7 @@
 //! What the handlers share.
 
 use axum::extract::FromRef;
+use orderly_broker::CommandPublisher;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
@@ -15,6 +16,8 @@ pub struct DashboardState {
     pub keyring: Keyring,
     /// Live events.
     pub events: EventHub,
+    /// Sends the commands of operators.
+    pub publisher: CommandPublisher,
     /// What waits in the queues.
     pub depths: Depths,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.

@@ -3,9 +3,14 @@
 use orderly_domain::{CommandId, OrderId, ProducerId};
 use uuid::{Uuid, uuid};
 
+use crate::fingerprint::Fingerprint;
+
 /// The producer of the commands that the payments role sends: `UUIDv5` of the URL namespace and
 /// `https://orderly.dev/producers/payments`.
 pub const PAYMENTS_PRODUCER: ProducerId = ProducerId(uuid!("08d7a81d-49b0-5582-a230-21f398b32847"));
+
+/// `UUIDv5` of the URL namespace and `https://orderly.dev/dead-letters`.
+const DEAD_LETTERS: Uuid = uuid!("ac688acb-1abe-512a-b21a-3bd56d62d181");
 
 /// The id of the command that `producer` sends under `key` (without the quotes of the header): `UUIDv5`.
 #[must_use]
@@ -29,6 +34,14 @@ pub fn mint_command_id() -> CommandId {
 #[must_use]
 pub fn order_id_for(command_id: CommandId) -> OrderId {
     OrderId(Uuid::new_v5(&command_id.0, b"order"))
+}
+
+/// The id of the command that repairs a dead letter: `UUIDv5` of its bytes' SHA-256 as hex and its arrival, `<hash>.<arrival>`.
+/// So a repair that is sent twice is one command.
+#[must_use]
+pub fn dead_letter_command_id(body_hash: &[u8; 32], arrival: i32) -> CommandId {
+    let name = format!("{}.{arrival}", Fingerprint(*body_hash));
+    CommandId(Uuid::new_v5(&DEAD_LETTERS, name.as_bytes()))
 }
 
 /// A new order id (v7), for a `POST /v1/orders` without a key.
@@ -61,6 +74,8 @@ mod tests {
             b"https://orderly.dev/producers/payments",
         );
         assert_eq!(PAYMENTS_PRODUCER.0, derived);
+        let derived = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://orderly.dev/dead-letters");
+        assert_eq!(DEAD_LETTERS, derived);
     }
 
     #[test]

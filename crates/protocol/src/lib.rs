@@ -15,6 +15,7 @@
 
 mod action;
 pub mod api_key;
+pub mod audit;
 mod cloudevent;
 mod envelope;
 mod event;

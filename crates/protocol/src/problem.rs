@@ -107,6 +107,10 @@ problem_codes! {
     SameShardCount "same_shard_count" 409 false "There are so many shards already";
     /// What asks for every shard cannot be done while one is paused.
     ShardsPaused "shards_paused" 409 true "A shard is paused";
+    /// The dead letter was retried, repaired or discarded before.
+    DeadLetterResolved "dead_letter_resolved" 409 false "The dead letter is resolved";
+    /// This version can read it no better than the one that kept it.
+    DeadLetterUnreadable "dead_letter_unreadable" 409 false "The dead letter cannot be read";
     /// The receipt's time is over.
     ReceiptExpired "receipt_expired" 410 false "The receipt has expired";
     /// The order is not at the version that `If-Match` names.

@@ -2,8 +2,9 @@
 //! the HTTP side's.
 
 use orderly_domain::ProducerId;
-use orderly_protocol::Timestamp;
 use orderly_protocol::api_key::Scope;
+use orderly_protocol::{Timestamp, timestamp};
+use serde_json::json;
 use time::OffsetDateTime;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -12,7 +13,7 @@ use uuid::Uuid;
 
 use crate::cell::Row;
 use crate::store::bounded;
-use crate::{Store, StoreError};
+use crate::{Actor, AuditEntry, Store, StoreError, audit};
 
 const CHANNEL: &str = "orderly_api_keys";
 
@@ -61,17 +62,20 @@ struct ApiKeyCells {
 }
 
 impl Store {
-    /// Stores an API key.
+    /// Stores an API key, with its entry in the audit.
     ///
     /// # Errors
     /// Any fault of the database; constraint `api_keys_pkey` for a key id that is taken.
-    pub async fn insert_key(&self, key: &NewApiKey) -> Result<(), StoreError> {
+    pub async fn insert_key(&self, key: &NewApiKey, actor: &Actor) -> Result<(), StoreError> {
         let scopes: Vec<String> = key
             .scopes
             .iter()
             .map(|scope| scope.as_str().to_owned())
             .collect();
-        bounded(
+        let made = json!({ "name": key.name, "producer": key.producer.0, "scopes": scopes });
+        let entry = AuditEntry::new(actor, "key.create", target(&key.key_id)).after(made);
+        bounded(async {
+            let mut tx = self.pool().begin().await?;
             sqlx::query!(
                 "insert into api_keys (key_id, producer, name, secret_hash, scopes)
                  values ($1, $2, $3, $4, $5)",
@@ -81,10 +85,13 @@ impl Store {
                 key.secret_hash.as_slice(),
                 &scopes,
             )
-            .execute(self.pool()),
-        )
-        .await?;
-        Ok(())
+            .execute(&mut *tx)
+            .await?;
+            audit::append(&mut tx, &entry).await?;
+            tx.commit().await?;
+            Ok::<_, StoreError>(())
+        })
+        .await
     }
 
     /// All API keys, revoked ones too, oldest first.
@@ -139,21 +146,40 @@ impl Store {
         key.map(ApiKey::try_from).transpose()
     }
 
-    /// Revokes an API key. False when there is no such key, or it was revoked before.
+    /// Revokes an API key, with its entry in the audit. False when there is no such key, or it was revoked before.
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn revoke_key(&self, key_id: &str) -> Result<bool, StoreError> {
-        let revoked = bounded(
-            sqlx::query!(
-                "update api_keys set revoked_at = clock_timestamp()
-                 where key_id = $1 and revoked_at is null",
+    pub async fn revoke_key(&self, key_id: &str, actor: &Actor) -> Result<bool, StoreError> {
+        bounded(async {
+            let mut tx = self.pool().begin().await?;
+            let revoked = sqlx::query!(
+                r#"update api_keys set revoked_at = clock_timestamp()
+                   where key_id = $1 and revoked_at is null
+                   returning name, producer, scopes, revoked_at as "revoked_at!""#,
                 key_id,
             )
-            .execute(self.pool()),
-        )
-        .await?;
-        Ok(revoked.rows_affected() == 1)
+            .fetch_optional(&mut *tx)
+            .await?;
+            let Some(key) = revoked else {
+                return Ok(false);
+            };
+            let state = |revoked_at: Option<String>| {
+                json!({
+                    "name": key.name,
+                    "producer": key.producer,
+                    "scopes": key.scopes,
+                    "revoked_at": revoked_at,
+                })
+            };
+            let entry = AuditEntry::new(actor, "key.revoke", target(key_id))
+                .before(state(None))
+                .after(state(Some(timestamp::format(key.revoked_at))));
+            audit::append(&mut tx, &entry).await?;
+            tx.commit().await?;
+            Ok::<_, StoreError>(true)
+        })
+        .await
     }
 
     /// Marked as changed whenever an API key was added or revoked, and when that may have been missed, until `token` is
@@ -207,6 +233,10 @@ impl Store {
             .map(|key| Row::new("session_keys", &key.session_key_id).bytes("secret", &key.secret))
             .collect()
     }
+}
+
+fn target(key_id: &str) -> String {
+    format!("key/{key_id}")
 }
 
 impl TryFrom<ApiKeyCells> for ApiKey {

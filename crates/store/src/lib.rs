@@ -9,10 +9,12 @@
 )]
 
 mod attempt;
+mod audit;
 mod batch;
 mod cell;
 mod clock;
 mod command;
+mod dead_letter;
 mod error;
 mod event;
 mod generation;
@@ -32,11 +34,15 @@ mod verify;
 mod worker;
 
 pub use attempt::Attempt;
+pub use audit::{Actor, ActorKey, AuditEntry, AuditFilter, AuditPage, AuditPlace};
 pub use batch::{
     BatchTransaction, Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome,
     OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,
 };
 pub use command::ParkedCommand;
+pub use dead_letter::{
+    DeadLetterResolution, DeadLetterRow, DeadLetterSummary, HeldDeadLetter, ResolutionKind,
+};
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout, ServedGeneration};
 pub use key::{ApiKey, NewApiKey};

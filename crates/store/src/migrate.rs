@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use sqlx::migrate::Migrator;
-use sqlx::{ConnectOptions, Connection};
+use sqlx::migrate::{Migrate, MigrateError, Migrator};
+use sqlx::{ConnectOptions, Connection, PgConnection};
 use tokio::time::timeout;
 
 use crate::{Store, StoreError};
@@ -21,20 +21,25 @@ const MIGRATE_TIMEOUT: Duration = Duration::from_mins(45);
 
 impl Store {
     /// Applies the migrations that are missing, each in a transaction, on a connection of its own. Several processes may
-    /// call it at once: an advisory lock lets one at a time through.
+    /// call it at once: an advisory lock lets one at a time through. Returns the versions that this call applied.
     ///
     /// # Errors
     /// Any fault of the database, and a schema that was migrated by a newer or changed version.
-    pub async fn migrate(&self) -> Result<(), StoreError> {
+    pub async fn migrate(&self) -> Result<Vec<i64>, StoreError> {
         let session = self.session().as_ref().clone().options([
             ("statement_timeout", STATEMENT_TIMEOUT_MS),
             ("lock_timeout", LOCK_TIMEOUT_MS),
         ]);
         let migrate = async {
             let mut connection = session.connect().await?;
+            // The migrator's own lock, which it takes once more: what it finds applied then is not another process's doing.
+            connection.lock().await?;
+            let before = applied(&mut connection).await?;
             MIGRATIONS.run(&mut connection).await?;
+            let mut after = applied(&mut connection).await?;
             connection.close().await?;
-            Ok(())
+            after.retain(|version| !before.contains(version));
+            Ok(after)
         };
         timeout(MIGRATE_TIMEOUT, migrate)
             .await
@@ -42,4 +47,11 @@ impl Store {
                 after: MIGRATE_TIMEOUT,
             }))
     }
+}
+
+async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {
+    let table = &MIGRATIONS.table_name;
+    connection.ensure_migrations_table(table).await?;
+    let applied = connection.list_applied_migrations(table).await?;
+    Ok(applied.into_iter().map(|it| it.version).collect())
 }

@@ -92,18 +92,6 @@ impl Store {
         )
         .await
     }
-
-    /// How many dead letters are kept.
-    ///
-    /// # Errors
-    /// Any fault of the database.
-    pub async fn dead_letters(&self) -> Result<i64, StoreError> {
-        bounded(
-            sqlx::query_scalar!(r#"select count(*) as "count!" from dead_letters"#)
-                .fetch_one(self.pool()),
-        )
-        .await
-    }
 }
 
 impl TryFrom<OrderCells> for OrderRow {

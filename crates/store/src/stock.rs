@@ -2,14 +2,15 @@
 //! `orderly_domain::StockLevel`, under the lock of the SKU's row.
 
 use orderly_domain::{ProducerId, Sku, StockLevel, StockWriteError};
-use orderly_protocol::{Fingerprint, Timestamp};
+use orderly_protocol::{Fingerprint, ProblemCode, Timestamp};
+use serde_json::{Value, json};
 use sqlx::PgConnection;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::cell::Row;
 use crate::store::bounded;
-use crate::{Store, StoreError};
+use crate::{Actor, AuditEntry, Store, StoreError, audit};
 
 /// The stock of one SKU.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,7 +119,7 @@ impl Store {
         rows.into_iter().map(StockRow::try_from).collect()
     }
 
-    /// Sets what is on hand, once per producer and key.
+    /// Sets what is on hand, once per producer and key, with its entry in the audit.
     ///
     /// # Errors
     /// Any fault of the database. After one, the same call is safe again: it finds what this one did.
@@ -126,11 +127,12 @@ impl Store {
         &self,
         write: &StockWrite,
         on_hand: i64,
+        actor: &Actor,
     ) -> Result<StockWriteResult, StoreError> {
-        bounded(self.write_stock(write, Change::Set(on_hand))).await
+        bounded(self.write_stock(write, Change::Set(on_hand), actor)).await
     }
 
-    /// Adds to what is on hand, or takes from it, once per producer and key.
+    /// Adds to what is on hand, or takes from it, once per producer and key, with its entry in the audit.
     ///
     /// # Errors
     /// Any fault of the database. After one, the same call is safe again: it finds what this one did.
@@ -138,14 +140,41 @@ impl Store {
         &self,
         write: &StockWrite,
         delta: i64,
+        actor: &Actor,
     ) -> Result<StockWriteResult, StoreError> {
-        bounded(self.write_stock(write, Change::Adjust(delta))).await
+        bounded(self.write_stock(write, Change::Adjust(delta), actor)).await
     }
 
+    /// As [`Self::write_once`]; what is refused is told to the audit too.
     async fn write_stock(
         &self,
         write: &StockWrite,
         change: Change,
+        actor: &Actor,
+    ) -> Result<StockWriteResult, StoreError> {
+        let result = self.write_once(write, change, actor).await?;
+        let code = match &result {
+            StockWriteResult::Written { .. } => return Ok(result),
+            StockWriteResult::KeyReused => ProblemCode::IdempotencyKeyReused,
+            StockWriteResult::Refused(StockWriteError::BelowReserved { .. }) => {
+                ProblemCode::StockBelowReserved
+            }
+            StockWriteResult::Refused(StockWriteError::OutOfRange) => {
+                ProblemCode::InvalidStockWrite
+            }
+        };
+        let entry = change.entry(actor, &write.sku).after(change.wanted());
+        let mut tx = self.pool().begin().await?;
+        audit::append(&mut tx, &entry.refused(code.as_str())).await?;
+        tx.commit().await?;
+        Ok(result)
+    }
+
+    async fn write_once(
+        &self,
+        write: &StockWrite,
+        change: Change,
+        actor: &Actor,
     ) -> Result<StockWriteResult, StoreError> {
         let mut tx = self.pool().begin().await?;
         insert_missing(&mut tx, &write.sku).await?;
@@ -172,6 +201,9 @@ impl Store {
             };
         };
         update(&mut tx, &write.sku, after, written_at).await?;
+        let entry = change.entry(actor, &write.sku);
+        let entry = entry.before(levels(before)).after(levels(after));
+        audit::append(&mut tx, &entry).await?;
         tx.commit().await?;
         let row = StockRow {
             sku: write.sku.clone(),
@@ -199,6 +231,25 @@ impl Change {
             Self::Adjust(delta) => before.adjust(delta),
         }
     }
+
+    fn entry(self, actor: &Actor, sku: &Sku) -> AuditEntry {
+        let action = match self {
+            Self::Set(_) => "stock.set",
+            Self::Adjust(_) => "stock.adjust",
+        };
+        AuditEntry::new(actor, action, format!("stock/{sku}"))
+    }
+
+    fn wanted(self) -> Value {
+        match self {
+            Self::Set(on_hand) => json!({ "on_hand": on_hand }),
+            Self::Adjust(delta) => json!({ "delta": delta }),
+        }
+    }
+}
+
+fn levels(level: StockLevel) -> Value {
+    json!({ "on_hand": level.on_hand, "reserved": level.reserved })
 }
 
 /// There must be a row to lock. Rolled back with everything else if the write is refused.

@@ -180,7 +180,8 @@ fn print(command: &Value, format: Format) -> std::io::Result<()> {
     output::unless_closed(printed)
 }
 
-fn data(text: &str) -> anyhow::Result<Value> {
+/// JSON as an argument: itself, `@FILE`, or `-` for stdin.
+pub(super) fn data(text: &str) -> anyhow::Result<Value> {
     let unreadable = |from: &str, error: io::Error| {
         UsageError(format!("the data cannot be read from {from}: {error}"))
     };

@@ -7,7 +7,7 @@ use orderly_protocol::{
     api_key::{self, Scope},
     timestamp,
 };
-use orderly_store::{ApiKey, NewApiKey, Store};
+use orderly_store::{Actor, ApiKey, NewApiKey, Store};
 use serde::Serialize;
 use uuid::Uuid;
 
@@ -15,6 +15,7 @@ use crate::{
     config::{Settings, parse},
     database,
     exit::{Exit, UsageError},
+    operator::{self, operator},
     output::{self, Format},
 };
 
@@ -64,6 +65,9 @@ struct CreateArgs {
     /// Environment, part of the key's text
     #[arg(long, default_value = "live")]
     env: String,
+    /// Why, for the audit
+    #[arg(long, value_parser = operator::reason)]
+    reason: Option<String>,
 }
 
 /// List all keys, revoked ones too
@@ -88,6 +92,9 @@ struct RevokeArgs {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// Why, for the audit
+    #[arg(long, value_parser = operator::reason)]
+    reason: Option<String>,
 }
 
 /// As many as the HTTP API takes.
@@ -129,7 +136,7 @@ pub(crate) async fn run(args: KeysArgs, format: Format) -> anyhow::Result<Exit> 
     match args.action {
         KeysAction::Create(args) => create(&store, args, format).await,
         KeysAction::List(ListArgs {}) => list(&store, format).await,
-        KeysAction::Revoke(args) => revoke(&store, &args).await,
+        KeysAction::Revoke(args) => revoke(&store, args).await,
     }
 }
 
@@ -149,6 +156,7 @@ pub(crate) async fn mint(
     name: &str,
     producer: Uuid,
     mut scopes: Vec<Scope>,
+    actor: &Actor,
 ) -> anyhow::Result<MintedKey> {
     let key = api_key::generate(env).map_err(|error| UsageError(error.to_string()))?;
     scopes.sort_unstable();
@@ -161,7 +169,8 @@ pub(crate) async fn mint(
         secret_hash: key.secret_hash.0,
         scopes,
     };
-    store.insert_key(&stored).await.context("store the key")?;
+    let inserted = store.insert_key(&stored, actor).await;
+    inserted.context("store the key")?;
     Ok(MintedKey {
         key: key.token.clone(),
         key_id: stored.key_id,
@@ -177,7 +186,8 @@ async fn create(store: &Store, args: CreateArgs, format: Format) -> anyhow::Resu
         .flat_map(|scopes| scopes.0)
         .collect();
     let producer = args.producer.unwrap_or_else(Uuid::now_v7);
-    let minted = mint(store, &args.env, &args.name, producer, scopes).await?;
+    let actor = operator().because(args.reason);
+    let minted = mint(store, &args.env, &args.name, producer, scopes, &actor).await?;
     eprintln!(
         "key {} of producer {}; keep it now, it is not shown again",
         minted.key_id, minted.producer
@@ -231,8 +241,13 @@ async fn list(store: &Store, format: Format) -> anyhow::Result<Exit> {
     Ok(Exit::Ok)
 }
 
-async fn revoke(store: &Store, RevokeArgs { key_id, yes }: &RevokeArgs) -> anyhow::Result<Exit> {
-    let key = store.live_key(key_id).await.context("read the key")?;
+async fn revoke(store: &Store, args: RevokeArgs) -> anyhow::Result<Exit> {
+    let RevokeArgs {
+        key_id,
+        yes,
+        reason,
+    } = args;
+    let key = store.live_key(&key_id).await.context("read the key")?;
     let Some(key) = key else {
         output::complain(&anyhow!("there is no live key {key_id}"));
         return Ok(Exit::NotFound);
@@ -247,7 +262,9 @@ async fn revoke(store: &Store, RevokeArgs { key_id, yes }: &RevokeArgs) -> anyho
         return Ok(Exit::Failed);
     }
     // Somebody may have been faster; it is revoked all the same.
-    store.revoke_key(key_id).await.context("revoke the key")?;
+    let actor = operator().because(reason);
+    let revoked = store.revoke_key(&key_id, &actor).await;
+    revoked.context("revoke the key")?;
     eprintln!(
         "key {key_id} ({}) is revoked; every process refuses it within 10 s",
         key.name

@@ -1,11 +1,14 @@
 //! `orderly migrate`: brings the schema up to date.
 
 use anyhow::Context;
+use orderly_store::{AuditEntry, Store};
+use serde_json::json;
 
 use crate::{
     config::{Settings, parse},
     database,
     exit::Exit,
+    operator::operator,
 };
 
 /// Bring the database schema up to date
@@ -29,7 +32,20 @@ pub(crate) async fn run(args: MigrateArgs) -> anyhow::Result<Exit> {
         parse::database_url,
     );
     let store = database::open(&settings.finish(|| url)?, "orderly migrate").await?;
-    store.migrate().await.context("migrate")?;
+    apply(&store).await?;
     eprintln!("the schema is up to date");
     Ok(Exit::Ok)
+}
+
+/// Migrates, and tells the audit what was applied. After it, since the audit may be what it makes: a process that dies in between
+/// leaves the time of each migration in `_sqlx_migrations` alone.
+pub(crate) async fn apply(store: &Store) -> anyhow::Result<()> {
+    let applied = store.migrate().await.context("migrate")?;
+    if applied.is_empty() {
+        return Ok(());
+    }
+    let entry = AuditEntry::new(&operator(), "schema.migrate", "schema");
+    let entry = entry.after(json!({ "applied": applied }));
+    store.audit(&entry).await.context("tell the audit")?;
+    Ok(())
 }

@@ -66,6 +66,9 @@ struct SetArgs {
     /// Idempotency key: the same key again changes nothing [default: a new one]
     #[arg(long)]
     key: Option<String>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
     #[command(flatten)]
     connection: ClientFlags,
 }
@@ -90,6 +93,9 @@ struct AdjustArgs {
     /// Idempotency key: the same key again changes nothing [default: a new one]
     #[arg(long)]
     key: Option<String>,
+    /// Why, for the audit
+    #[arg(long)]
+    reason: Option<String>,
     #[command(flatten)]
     connection: ClientFlags,
 }
@@ -109,13 +115,13 @@ pub(crate) async fn run(args: StockArgs, format: Format) -> anyhow::Result<Exit>
         }
         StockAction::Set(args) => {
             let client = args.connection.client()?;
-            let body = json!({ "on_hand": args.on_hand });
+            let body = body("on_hand", args.on_hand, args.reason);
             let path = format!("/v1/stock/{}", segment(&args.sku));
             vec![write(&client, Call::put(&path, &body), args.key).await?]
         }
         StockAction::Adjust(args) => {
             let client = args.connection.client()?;
-            let body = json!({ "delta": args.delta });
+            let body = body("delta", args.delta, args.reason);
             let path = format!("/v1/stock/{}/adjustments", segment(&args.sku));
             vec![write(&client, Call::post(&path, &body), args.key).await?]
         }
@@ -125,6 +131,14 @@ pub(crate) async fn run(args: StockArgs, format: Format) -> anyhow::Result<Exit>
             .map(|name| row.get(name).map(plain).unwrap_or_default())
     })?;
     Ok(Exit::Ok)
+}
+
+fn body(name: &str, number: i64, reason: Option<String>) -> Value {
+    let mut body = json!({ name: number });
+    if let Some(reason) = reason {
+        body["reason"] = reason.into();
+    }
+    body
 }
 
 async fn some(client: &Client, skus: &[String]) -> anyhow::Result<Vec<Value>> {

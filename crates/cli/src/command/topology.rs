@@ -10,14 +10,16 @@ use orderly_broker::{
     topology::{self, TopologyError},
 };
 use orderly_protocol::{ShardId, limits, names};
-use orderly_store::{Layout, Store};
+use orderly_store::{AuditEntry, Layout, Store};
 use serde::Serialize;
+use serde_json::json;
 
 use crate::{
     client::Backoff,
     config::{Settings, parse},
     database,
     exit::Exit,
+    operator::operator,
     output::{self, Format},
 };
 
@@ -158,10 +160,18 @@ pub(crate) async fn apply(
         return Ok(layout);
     }
     tokio::time::sleep(settle).await;
-    store
+    let layout = store
         .create_first_generation(shards, prefetch)
         .await
-        .context("open the first generation")
+        .context("open the first generation")?;
+    let target = format!("generation/{}", layout.generation);
+    let entry = AuditEntry::new(&operator(), "topology.apply", target);
+    let opened = json!({ "shard_count": layout.shard_count, "prefetch": layout.prefetch });
+    store
+        .audit(&entry.after(opened))
+        .await
+        .context("tell the audit")?;
+    Ok(layout)
 }
 
 /// A broker that has just started answers before its streams and queues have found their nodes again ("home node is down

@@ -4,7 +4,7 @@ use orderly_protocol::api_key::Scope;
 use orderly_store::Store;
 use uuid::{Uuid, uuid};
 
-use crate::command::keys;
+use crate::{command::keys, operator::operator};
 
 /// One producer for all runs: idempotency keys go on meaning the same when the data is kept.
 const PRODUCER: Uuid = uuid!("0b5e21d6-6a5f-5d5e-9b7c-5f1f3c0d7e42");
@@ -23,6 +23,7 @@ impl DevKey {
             "orderly dev",
             PRODUCER,
             Scope::ALL.to_vec(),
+            &operator(),
         )
         .await
         .map(Self)
@@ -34,7 +35,7 @@ impl DevKey {
 
     /// Whether it succeeds or not, the process ends: a database that is away has nobody to accept the key.
     pub(super) async fn revoke(&self, store: &Store) {
-        if let Err(error) = store.revoke_key(&self.0.key_id).await {
+        if let Err(error) = store.revoke_key(&self.0.key_id, &operator()).await {
             tracing::debug!(
                 error = &error as &dyn std::error::Error,
                 "the key was not revoked"

@@ -1,7 +1,7 @@
 //! `orderly dashboard`: the web page, reads, status events, stock.
 
 use axum::Router;
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub, count_dead_letters};
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
 use tokio_util::sync::CancellationToken;
@@ -56,12 +56,13 @@ pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
         key_environment: LIVE,
         cookie_security,
     };
-    let routes = routes(&process, &store, &keyring, &options);
+    let served = CancellationToken::new();
+    let routes = routes(&process, &store, &keyring, &options, &served);
     process.serve(
         "dashboard",
         listener,
         routes.merge(process.probes()),
-        CancellationToken::new(),
+        served,
     );
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
@@ -75,17 +76,20 @@ pub(crate) struct Options<'a> {
     pub(crate) cookie_security: CookieSecurity,
 }
 
-/// Starts the role in this process.
+/// Starts the role in this process. Its publisher ends with `served`.
 pub(crate) fn routes(
     process: &Process,
     store: &Store,
     keyring: &Keyring,
     options: &Options<'_>,
+    served: &CancellationToken,
 ) -> Router {
     let lifecycle = &process.lifecycle;
     let check = lifecycle.readiness().check("events");
     let broker = broker(options.amqp_url, Role::Dashboard);
     let (tracker, token) = (lifecycle.tracker(), lifecycle.token().clone());
+    tracker.spawn(count_dead_letters(store.clone(), token.clone()));
+    let publisher = process.command_publisher(store, broker.clone(), served);
     let depths = Depths::start(broker.clone(), tracker, token);
     let events = EventHub::start(
         broker,
@@ -97,6 +101,7 @@ pub(crate) fn routes(
         store: store.clone(),
         keyring: keyring.clone(),
         events,
+        publisher,
         depths,
         key_environment: options.key_environment.to_owned(),
         cookie_security: options.cookie_security,

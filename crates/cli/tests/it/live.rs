@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, Read},
-    process::{Child, ChildStderr, ChildStdout, Stdio},
+    process::{Child, ChildStderr, ChildStdout, Command, Stdio},
 };
 
 use serde_json::{Value, json};
@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A command that runs.
-struct Follower {
+pub(crate) struct Follower {
     child: Child,
     out: BufReader<ChildStdout>,
     err: ChildStderr,
@@ -22,8 +22,11 @@ struct Follower {
 
 impl Follower {
     fn start(system: &System, args: &[&str]) -> Self {
-        let mut child = system
-            .orderly(args)
+        Self::of(&mut system.orderly(args))
+    }
+
+    pub(crate) fn of(command: &mut Command) -> Self {
+        let mut child = command
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -36,7 +39,7 @@ impl Follower {
     }
 
     /// The next line of data, as JSON.
-    fn line(&mut self) -> Value {
+    pub(crate) fn line(&mut self) -> Value {
         let mut line = String::new();
         self.out.read_line(&mut line).unwrap();
         serde_json::from_str(&line).unwrap_or_else(|_| {
@@ -47,16 +50,14 @@ impl Follower {
         })
     }
 
-    fn signal(&self, signal: &str) {
+    pub(crate) fn signal(&self, signal: &str) {
         let id = self.child.id().to_string();
-        let kill = std::process::Command::new("kill")
-            .args(["-s", signal, &id])
-            .status();
+        let kill = Command::new("kill").args(["-s", signal, &id]).status();
         assert!(kill.unwrap().success());
     }
 
     /// Waits for its end: exit code, the rest of its data, its words.
-    fn end(mut self) -> (Option<i32>, String, String) {
+    pub(crate) fn end(mut self) -> (Option<i32>, String, String) {
         let (mut out, mut err) = (String::new(), String::new());
         self.out.read_to_string(&mut out).unwrap();
         self.err.read_to_string(&mut err).unwrap();

@@ -2,8 +2,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod audit;
 mod command;
 mod config;
+mod dead;
 mod dev;
 mod import;
 mod kill;

@@ -1,4 +1,4 @@
-//! `POST /v1/keys` `{"name", "scopes", "producer"?}`: a new key. Its token is in this answer and nowhere else.
+//! `POST /v1/keys` `{"name", "scopes", "producer"?, "reason"?}`: a new key. Its token is in this answer and nowhere else.
 
 use axum::Json;
 use axum::extract::State;
@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use axum::http::header::{CACHE_CONTROL, LOCATION};
 use axum::response::{IntoResponse, Response};
 use orderly_domain::ProducerId;
-use orderly_http::{Authorized, JsonBody, ProblemResponse, scope};
+use orderly_http::{JsonBody, ProblemResponse, scope};
 use orderly_protocol::api_key::{self, Scope};
 use orderly_protocol::ids::parse_uuid;
 use orderly_protocol::serde_json::{self, Value, json};
@@ -17,6 +17,7 @@ use uuid::Uuid;
 
 use crate::DashboardState;
 use crate::failure::{database, internal};
+use crate::operator::{Operator, reason_fault};
 
 /// Characters of a key's name: one line of a table.
 const NAME_CHARS: usize = 100;
@@ -28,15 +29,29 @@ struct Request {
     scopes: Vec<String>,
     /// Another key of the same producer shares its idempotency keys; without it, the key is a new producer's.
     producer: Option<String>,
+    /// For the audit.
+    reason: Option<String>,
+}
+
+/// A request that was read.
+struct Wanted {
+    name: String,
+    scopes: Vec<Scope>,
+    producer: ProducerId,
+    reason: Option<String>,
 }
 
 pub(crate) async fn handle(
     State(state): State<DashboardState>,
-    authorized: Authorized<scope::KeysAdmin>,
+    operator: Operator<scope::KeysAdmin>,
     JsonBody(body): JsonBody,
 ) -> Result<Response, ProblemResponse> {
-    let (name, scopes, producer) =
-        read(body).map_err(|detail| Problem::new(ProblemCode::InvalidParameter, detail))?;
+    let Wanted {
+        name,
+        scopes,
+        producer,
+        reason,
+    } = read(body).map_err(|detail| Problem::new(ProblemCode::InvalidParameter, detail))?;
     let key = api_key::generate(&state.key_environment).map_err(|error| {
         tracing::error!(
             error = &error as &dyn std::error::Error,
@@ -55,7 +70,7 @@ pub(crate) async fn handle(
     let location = format!("/v1/keys/{}", key.key_id);
     tracing::info!(
         key.id = key.key_id,
-        by = &*authorized.caller.key_id,
+        by = &*operator.caller().key_id,
         "API key made"
     );
     let new = NewApiKey {
@@ -65,12 +80,14 @@ pub(crate) async fn handle(
         secret_hash: key.secret_hash.0,
         scopes,
     };
-    state.store.insert_key(&new).await.map_err(database)?;
+    let actor = operator.actor.because(reason);
+    let stored = state.store.insert_key(&new, &actor).await;
+    stored.map_err(database)?;
     let headers = [(LOCATION, location), (CACHE_CONTROL, "no-store".to_owned())];
     Ok((StatusCode::CREATED, headers, Json(answer)).into_response())
 }
 
-fn read(body: Value) -> Result<(String, Vec<Scope>, ProducerId), String> {
+fn read(body: Value) -> Result<Wanted, String> {
     let request: Request = serde_json::from_value(body).map_err(|error| error.to_string())?;
     let chars = request.name.chars().count();
     if !(1..=NAME_CHARS).contains(&chars) || request.name.chars().any(char::is_control) {
@@ -96,5 +113,13 @@ fn read(body: Value) -> Result<(String, Vec<Scope>, ProducerId), String> {
         None => Uuid::now_v7(),
         Some(text) => parse_uuid(&text).ok_or("producer is not a UUID")?,
     };
-    Ok((request.name, scopes, ProducerId(producer)))
+    if let Some(fault) = request.reason.as_deref().and_then(reason_fault) {
+        return Err(fault);
+    }
+    Ok(Wanted {
+        name: request.name,
+        scopes,
+        producer: ProducerId(producer),
+        reason: request.reason,
+    })
 }

@@ -1,22 +1,23 @@
-//! `POST /v1/stock/{sku}/adjustments` `{"delta": n}`: adds to what is in the house, or takes from it, once per key.
+//! `POST /v1/stock/{sku}/adjustments` `{"delta": n, "reason"?}`: adds to what is in the house, or takes from it, once per key.
 
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use orderly_http::{Authorized, IdempotencyKey, JsonBody, ProblemResponse, scope};
+use orderly_http::{IdempotencyKey, JsonBody, ProblemResponse, scope};
 use orderly_protocol::serde_json::json;
 use orderly_protocol::{Problem, ProblemCode};
 use orderly_store::Store;
 
 use super::{answer, invalid, write};
 use crate::failure::database;
-use crate::request::{SkuPath, only_integer};
+use crate::operator::Operator;
+use crate::request::{SkuPath, integer_and_reason};
 
 const FIELD: &str = "delta";
 
 pub(crate) async fn handle(
     State(store): State<Store>,
-    authorized: Authorized<scope::StockWrite>,
+    operator: Operator<scope::StockWrite>,
     SkuPath(sku): SkuPath,
     headers: HeaderMap,
     JsonBody(body): JsonBody,
@@ -27,17 +28,16 @@ pub(crate) async fn handle(
             "an adjustment needs an Idempotency-Key: repeated under the same key, it is made once";
         return Err(Problem::new(ProblemCode::InvalidHeader, detail).into());
     };
-    let delta = only_integer(&body, FIELD).map_err(invalid)?;
+    let (delta, reason) = integer_and_reason(&body, FIELD).map_err(invalid)?;
     let key = key.into_string();
     let write = write(
-        &authorized.caller,
+        operator.caller(),
         sku,
         key,
         "stock.adjust",
         json!({ FIELD: delta }),
     );
-    answer(
-        store.adjust_stock(&write, delta).await.map_err(database)?,
-        FIELD,
-    )
+    let actor = operator.actor.because(reason);
+    let written = store.adjust_stock(&write, delta, &actor).await;
+    answer(written.map_err(database)?, FIELD)
 }

@@ -39,7 +39,13 @@ async fn a_session_that_ends_brings_the_form_back() {
     let dashboard = fixture.start().await;
     let browser = visit_live(&fixture, &dashboard).await;
     let key_id = fixture.key.split('_').nth(2).unwrap();
-    assert!(fixture.store.revoke_key(key_id).await.unwrap());
+    assert!(
+        fixture
+            .store
+            .revoke_key(key_id, &orderly_store::Actor::local("test"))
+            .await
+            .unwrap()
+    );
     until(async || dashboard.get("/v1/stock").await.0 == 401).await;
     browser.type_into("#search-id", &format!("{ORDER}\n")).await;
     until_text(&browser, "#login-failure", "Your session has ended").await;

@@ -6,7 +6,9 @@
 )]
 
 mod assets;
+mod audit;
 mod browser;
+mod dead_letters;
 mod keys;
 mod log_in;
 mod look_up;

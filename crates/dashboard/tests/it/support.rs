@@ -6,7 +6,10 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use orderly_broker::{BrokerConfig, Connection, Message, Publisher, StreamOffset, topology};
+use orderly_broker::{
+    BrokerConfig, CommandPublisher, Connection, GenerationSource, Message, Publisher, StreamOffset,
+    topology,
+};
 use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
@@ -16,7 +19,7 @@ use orderly_protocol::names::{CLOUDEVENTS_BATCH_TYPE, EVENTS_STREAM};
 use orderly_protocol::serde_json::{self, Value, json};
 use orderly_protocol::time::OffsetDateTime;
 use orderly_protocol::{RecordedEvent, encode_events};
-use orderly_store::{NewApiKey, SessionProfile, Store, StoreOptions};
+use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -87,6 +90,7 @@ impl Fixture {
         );
         let broker = BrokerConfig::new(&self.env.amqp_url, self.hub_name());
         let state = DashboardState {
+            publisher: publisher(&self.store, broker.clone(), &tasks, &token),
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
             depths: Depths::start(broker.clone(), &tasks, token.clone()),
@@ -199,6 +203,34 @@ impl Fixture {
 }
 
 /// Makes an API key with these scopes; answers with its token.
+/// A publisher that follows the generation, as the role's.
+fn publisher(
+    store: &Store,
+    broker: BrokerConfig,
+    tasks: &TaskTracker,
+    token: &CancellationToken,
+) -> CommandPublisher {
+    let mut watched = store.watch_generation(tasks, token);
+    let (layout, current) = tokio::sync::watch::channel(None);
+    tasks.spawn(async move {
+        loop {
+            let loaded = watched.current.borrow_and_update().layout;
+            layout.send_replace(loaded.map(|loaded| orderly_broker::Layout {
+                generation: loaded.generation,
+                shard_count: loaded.shard_count,
+            }));
+            if watched.current.changed().await.is_err() {
+                return;
+            }
+        }
+    });
+    let generations = GenerationSource {
+        current,
+        reload: watched.reload,
+    };
+    CommandPublisher::start(broker, generations, tasks, token.clone())
+}
+
 pub(crate) async fn insert_key(store: &Store, scopes: &[Scope]) -> String {
     let key = api_key::generate("test").unwrap();
     let new = NewApiKey {
@@ -208,7 +240,7 @@ pub(crate) async fn insert_key(store: &Store, scopes: &[Scope]) -> String {
         secret_hash: key.secret_hash.0,
         scopes: scopes.to_vec(),
     };
-    store.insert_key(&new).await.unwrap();
+    store.insert_key(&new, &Actor::local("test")).await.unwrap();
     key.token
 }
 

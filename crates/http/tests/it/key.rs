@@ -7,7 +7,7 @@ use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::ProducerId;
 use orderly_http::{Authorized, Keyring, Readiness, Requirement, scope};
 use orderly_protocol::api_key::{self, NewKey, Scope};
-use orderly_store::{NewApiKey, SessionProfile, Store, StoreOptions};
+use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
@@ -87,7 +87,10 @@ impl Guarded {
             secret_hash: key.secret_hash.0,
             scopes: scopes.to_vec(),
         };
-        self.store.insert_key(&row).await.unwrap();
+        self.store
+            .insert_key(&row, &Actor::local("test"))
+            .await
+            .unwrap();
         key
     }
 
@@ -157,7 +160,11 @@ async fn what_is_no_live_key_is_refused_in_one_way() {
             secret_hash: real.secret_hash.0,
             scopes: vec![Scope::CommandsWrite],
         };
-        guarded.store.insert_key(&row).await.unwrap();
+        guarded
+            .store
+            .insert_key(&row, &Actor::local("test"))
+            .await
+            .unwrap();
         other
     };
     let mistyped = real.token.replace("ord_test_", "ord_live_");
@@ -186,7 +193,13 @@ async fn a_revoked_key_is_refused_soon() {
     guarded.loaded().await;
     let key = guarded.key(&[Scope::CommandsWrite]).await;
     assert_eq!(guarded.get("/send", &key.token).await.status(), 200);
-    assert!(guarded.store.revoke_key(&key.key_id).await.unwrap());
+    assert!(
+        guarded
+            .store
+            .revoke_key(&key.key_id, &Actor::local("test"))
+            .await
+            .unwrap()
+    );
     let revoked = std::time::Instant::now();
     until("refused", || async {
         guarded.get("/send", &key.token).await.status() == 401

@@ -116,7 +116,13 @@ async fn the_session_of_a_revoked_key_ends_soon() {
     let key = guarded.key(&[Scope::CommandsWrite]).await;
     let session = guarded.sign(&key.key_id, Duration::hours(1)).await;
     assert_eq!(guarded.status(&session).await, 200);
-    assert!(guarded.store.revoke_key(&key.key_id).await.unwrap());
+    assert!(
+        guarded
+            .store
+            .revoke_key(&key.key_id, &orderly_store::Actor::local("test"))
+            .await
+            .unwrap()
+    );
     let revoked = std::time::Instant::now();
     until("refused", || async {
         guarded.status(&session).await == 401

@@ -11,7 +11,7 @@ use orderly_domain::ProducerId;
 use orderly_http::{Keyring, Readiness};
 use orderly_ingress::{Ingress, IngressOptions};
 use orderly_protocol::api_key::{self, Scope};
-use orderly_store::{NewApiKey, SessionProfile, Store, StoreOptions};
+use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -374,7 +374,7 @@ async fn insert_key(store: &Store, producer: ProducerId, scopes: &[Scope]) -> St
         secret_hash: key.secret_hash.0,
         scopes: scopes.to_vec(),
     };
-    store.insert_key(&row).await.unwrap();
+    store.insert_key(&row, &Actor::local("test")).await.unwrap();
     key.token
 }
 

@@ -258,7 +258,8 @@ impl BatchTransaction {
         StoreError::expect_rows("lane_entries", parked.len(), entries.rows_affected())
     }
 
-    /// A redelivery is the same dead letter: recorded once.
+    /// A redelivery is the same dead letter: recorded once. What comes again after it was resolved is open again, since nobody can
+    /// tell it from a late redelivery, and what is not seen would be lost.
     async fn insert_dead_letters(&mut self, letters: &[DeadLetter]) -> Result<(), StoreError> {
         if letters.is_empty() {
             return Ok(());
@@ -273,7 +274,12 @@ impl BatchTransaction {
                          $6::integer[], $7::integer[])
                   as t (body_hash, body, headers, reason, detail, generation, shard)
              order by body_hash
-             on conflict on constraint dead_letters_once do nothing",
+             on conflict on constraint dead_letters_once do update
+             set arrival = dead_letters.arrival + 1, received_at = excluded.received_at,
+                 headers = excluded.headers, reason = excluded.reason, detail = excluded.detail,
+                 generation = excluded.generation, shard = excluded.shard, resolution = null,
+                 resolved_at = null, resolved_by = null, resolve_reason = null, command_ids = '{}'
+             where dead_letters.resolution is not null",
                     &column(letters, |l| l.body_hash.to_vec()),
                     &column(letters, |l| l.body.clone()),
                     &column(letters, |l| l.headers.replace(r"\u0000", r"\ufffd")),

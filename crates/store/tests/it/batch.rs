@@ -3,12 +3,12 @@
 use orderly_domain::{CommandId, OrderId, ProducerId, Sku, StockLevel, StockMovement, Version};
 use orderly_protocol::{Fingerprint, Outcome, RecordedEvent, RejectionBody, ShardId, Timestamp};
 use orderly_store::{
-    BatchTransaction, Conflict, DeadLetter, FaultClass, Fence, NewEvent, NewOutcome, OrderWrite,
-    Parked, ParkedReason, SessionProfile, StockWriteRow, Store, Writes,
+    AuditEntry, BatchTransaction, Conflict, DeadLetter, FaultClass, Fence, NewEvent, NewOutcome,
+    OrderWrite, Parked, ParkedReason, ResolutionKind, SessionProfile, StockWriteRow, Store, Writes,
 };
 use uuid::Uuid;
 
-use crate::database::{Database, eventually};
+use crate::database::{Database, actor, eventually};
 
 const SHARD: ShardId = ShardId {
     generation: 1,
@@ -418,6 +418,70 @@ async fn a_redelivered_conflict_or_dead_letter_is_recorded_once() {
     }
     assert_eq!(database.store.command_conflicts().await.unwrap(), 1);
     assert_eq!(database.store.dead_letters().await.unwrap(), 1);
+}
+
+#[tokio::test]
+async fn bytes_that_come_again_after_they_were_resolved_are_open_again() {
+    let database = Database::fresh().await;
+    let (store, fence, _) = worker(&database).await;
+    let come = async || {
+        let mut batch = begin(&store, &fence).await;
+        let writes = Writes {
+            dead_letters: vec![DeadLetter {
+                body_hash: [5; 32],
+                body: b"garbage".to_vec(),
+                headers: "{}".to_owned(),
+                reason: "unreadable",
+                detail: "not JSON".to_owned(),
+                shard: SHARD,
+            }],
+            ..Writes::default()
+        };
+        batch.write(&writes).await.unwrap();
+        batch.commit().await.unwrap();
+    };
+    let arrival = async || {
+        let letters = database.store.list_dead_letters(Some(true), None, 9).await;
+        letters.unwrap().first().map(|letter| letter.arrival)
+    };
+    come().await;
+    come().await;
+    assert_eq!(arrival().await, Some(1), "a redelivery is the same");
+    let held = database.store.hold_dead_letter(1).await.unwrap().unwrap();
+    let entry = AuditEntry::new(&actor(), "dead.discard", "dead_letter/1");
+    held.resolve(ResolutionKind::Discarded, &[], "ada", Some("why"), &entry)
+        .await
+        .unwrap();
+    assert_eq!(arrival().await, None);
+    come().await;
+    assert_eq!(arrival().await, Some(2));
+}
+
+#[tokio::test]
+async fn of_two_who_resolve_one_dead_letter_the_second_sees_what_the_first_did() {
+    let database = Database::fresh().await;
+    let insert = "insert into dead_letters (body_hash, body, headers, reason, detail, generation, shard, received_at)
+                  values (sha256(''), '', '{}', 'unreadable', '', 1, 0, now())";
+    database.run(insert).await.unwrap();
+    let first = database.store.hold_dead_letter(1).await.unwrap().unwrap();
+    let store = database.store.clone();
+    let second = tokio::spawn(async move { store.hold_dead_letter(1).await });
+    let waits = "select count(*) from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'";
+    eventually("the second waits", async || {
+        database.count(waits).await == 1
+    })
+    .await;
+    let entry = AuditEntry::new(&actor(), "dead.discard", "dead_letter/1");
+    first
+        .resolve(ResolutionKind::Discarded, &[], "ada", None, &entry)
+        .await
+        .unwrap();
+    let second = second.await.unwrap().unwrap().unwrap();
+    let resolution = second.letter().summary.resolution.as_ref().unwrap();
+    assert_eq!(
+        (resolution.kind.as_str(), resolution.by.as_str()),
+        ("discarded", "ada")
+    );
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use orderly_devenv::{TestEnv, test_env};
-use orderly_store::{SessionProfile, Store, StoreError, StoreOptions};
+use orderly_store::{Actor, SessionProfile, Store, StoreError, StoreOptions};
 use sqlx::postgres::{PgPool, PgPoolOptions};
 use sqlx::{AssertSqlSafe, Executor};
 
@@ -58,6 +58,11 @@ async fn connect(env: &TestEnv, profile: SessionProfile) -> Store {
     Store::connect(&env.database_url, &options)
         .await
         .expect("the store connects")
+}
+
+/// Whoever tests.
+pub(crate) fn actor() -> Actor {
+    Actor::local("ada@shop")
 }
 
 /// Asks until the answer is yes.

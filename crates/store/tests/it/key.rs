@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use uuid::Uuid;
 
-use crate::database::{Database, LIMIT};
+use crate::database::{Database, LIMIT, actor};
 
 fn key(key_id: &str) -> NewApiKey {
     NewApiKey {
@@ -26,17 +26,23 @@ fn key(key_id: &str) -> NewApiKey {
 async fn a_revoked_key_is_listed_but_no_longer_live() {
     let database = Database::fresh().await;
     let store = &database.store;
-    store.insert_key(&key("k1")).await.unwrap();
-    store.insert_key(&key("k2")).await.unwrap();
+    store.insert_key(&key("k1"), &actor()).await.unwrap();
+    store.insert_key(&key("k2"), &actor()).await.unwrap();
 
     let found = store.live_key("k1").await.unwrap().unwrap();
     assert_eq!(found.scopes, [Scope::CommandsWrite, Scope::OrdersRead]);
     assert_eq!(found.secret_hash, [9; 32]);
     assert_eq!(found.producer, ProducerId(Uuid::from_u128(1)));
 
-    assert!(store.revoke_key("k1").await.unwrap());
-    assert!(!store.revoke_key("k1").await.unwrap(), "revoked once");
-    assert!(!store.revoke_key("k9").await.unwrap(), "never there");
+    assert!(store.revoke_key("k1", &actor()).await.unwrap());
+    assert!(
+        !store.revoke_key("k1", &actor()).await.unwrap(),
+        "revoked once"
+    );
+    assert!(
+        !store.revoke_key("k9", &actor()).await.unwrap(),
+        "never there"
+    );
     assert_eq!(store.live_key("k1").await.unwrap(), None);
     let live = store.live_keys().await.unwrap();
     assert_eq!(
@@ -55,15 +61,27 @@ async fn a_revoked_key_is_listed_but_no_longer_live() {
 #[tokio::test]
 async fn a_taken_key_id_is_refused_by_name() {
     let database = Database::fresh().await;
-    database.store.insert_key(&key("k1")).await.unwrap();
-    let fault = database.store.insert_key(&key("k1")).await.unwrap_err();
+    database
+        .store
+        .insert_key(&key("k1"), &actor())
+        .await
+        .unwrap();
+    let fault = database
+        .store
+        .insert_key(&key("k1"), &actor())
+        .await
+        .unwrap_err();
     assert_eq!(fault.constraint(), Some("api_keys_pkey"));
 }
 
 #[tokio::test]
 async fn a_scope_of_a_later_version_grants_nothing() {
     let database = Database::fresh().await;
-    database.store.insert_key(&key("k1")).await.unwrap();
+    database
+        .store
+        .insert_key(&key("k1"), &actor())
+        .await
+        .unwrap();
     database
         .run("update api_keys set scopes = '{orders:read,moon:write}'")
         .await
@@ -79,12 +97,16 @@ async fn other_processes_hear_of_every_change() {
     let mut changed = database.store.watch_keys(&tracker, &token);
     // Marked once when it listens.
     timeout(LIMIT, changed.changed()).await.unwrap().unwrap();
-    database.store.insert_key(&key("k1")).await.unwrap();
+    database
+        .store
+        .insert_key(&key("k1"), &actor())
+        .await
+        .unwrap();
     timeout(Duration::from_secs(1), changed.changed())
         .await
         .expect("the new key was announced")
         .unwrap();
-    database.store.revoke_key("k1").await.unwrap();
+    database.store.revoke_key("k1", &actor()).await.unwrap();
     timeout(Duration::from_secs(1), changed.changed())
         .await
         .expect("the revocation was announced")
@@ -111,7 +133,11 @@ async fn what_may_have_been_missed_is_announced_too() {
         .await
         .unwrap();
     // Nobody listens now.
-    database.store.insert_key(&key("k1")).await.unwrap();
+    database
+        .store
+        .insert_key(&key("k1"), &actor())
+        .await
+        .unwrap();
     timeout(LIMIT, changed.changed())
         .await
         .expect("marked when it listens again")

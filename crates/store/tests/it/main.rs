@@ -1,5 +1,6 @@
 //! The store against a real Postgres: every test has a fresh database.
 
+mod audit;
 mod batch;
 mod database;
 mod errors;

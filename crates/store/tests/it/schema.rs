@@ -152,7 +152,9 @@ const MIGRATIONS: &str = "\
 10 403d628a84c52445
 11 7605e2838d67c20c
 12 7cf9dc1afed4dac9
-13 b209e368c45a53dd";
+13 b209e368c45a53dd
+16 3640362edbbcd450
+17 e43e2c2c44657c78";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {

@@ -6,7 +6,7 @@ use orderly_store::{StockWrite, StockWriteResult};
 use tokio::task::JoinSet;
 use uuid::Uuid;
 
-use crate::database::Database;
+use crate::database::{Database, actor};
 
 const SHOP: ProducerId = ProducerId(Uuid::from_u128(7));
 
@@ -41,7 +41,11 @@ async fn sixteen_calls_with_one_key_have_one_effect() {
     let mut calls = JoinSet::new();
     for _ in 0..16 {
         let store = database.store.clone();
-        calls.spawn(async move { store.adjust_stock(&write("MUG", "delivery-1"), 5).await });
+        calls.spawn(async move {
+            store
+                .adjust_stock(&write("MUG", "delivery-1"), 5, &actor())
+                .await
+        });
     }
     let results = calls.join_all().await;
     let results: Vec<_> = results.into_iter().map(|r| written(r.unwrap())).collect();
@@ -58,7 +62,11 @@ async fn sixteen_adjustments_all_count() {
     let mut calls = JoinSet::new();
     for i in 0..16_i64 {
         let store = database.store.clone();
-        calls.spawn(async move { store.adjust_stock(&write("MUG", &format!("k{i}")), i).await });
+        calls.spawn(async move {
+            store
+                .adjust_stock(&write("MUG", &format!("k{i}")), i, &actor())
+                .await
+        });
     }
     for result in calls.join_all().await {
         assert!(!written(result.unwrap()).1);
@@ -79,7 +87,7 @@ async fn taking_the_last_piece_twice_at_once_succeeds_once() {
     let database = Database::fresh().await;
     database
         .store
-        .set_stock(&write("MUG", "seed"), 1)
+        .set_stock(&write("MUG", "seed"), 1, &actor())
         .await
         .unwrap();
     let mut calls = JoinSet::new();
@@ -87,7 +95,7 @@ async fn taking_the_last_piece_twice_at_once_succeeds_once() {
         let store = database.store.clone();
         calls.spawn(async move {
             store
-                .adjust_stock(&write("MUG", &format!("k{i}")), -1)
+                .adjust_stock(&write("MUG", &format!("k{i}")), -1, &actor())
                 .await
         });
     }
@@ -105,7 +113,11 @@ async fn one_key_for_two_skus_at_once_writes_one_of_them() {
     let mut calls = JoinSet::new();
     for i in 0..16 {
         let store = database.store.clone();
-        calls.spawn(async move { store.set_stock(&write(&format!("SKU{i}"), "key"), 3).await });
+        calls.spawn(async move {
+            store
+                .set_stock(&write(&format!("SKU{i}"), "key"), 3, &actor())
+                .await
+        });
     }
     let results = calls.join_all().await;
     let (written, reused): (Vec<_>, Vec<_>) = results
@@ -121,13 +133,21 @@ async fn one_key_for_two_skus_at_once_writes_one_of_them() {
 async fn a_replayed_write_answers_with_the_level_it_left() {
     let database = Database::fresh().await;
     let first = write("MUG", "first");
-    database.store.set_stock(&first, 10).await.unwrap();
     database
         .store
-        .adjust_stock(&write("MUG", "second"), 7)
+        .set_stock(&first, 10, &actor())
         .await
         .unwrap();
-    let again = database.store.set_stock(&first, 10).await.unwrap();
+    database
+        .store
+        .adjust_stock(&write("MUG", "second"), 7, &actor())
+        .await
+        .unwrap();
+    let again = database
+        .store
+        .set_stock(&first, 10, &actor())
+        .await
+        .unwrap();
     assert_eq!(written(again), (level(10, 0), true));
     let stock = database.store.stock(&sku("MUG")).await.unwrap().unwrap();
     assert_eq!(stock.level, level(17, 0));
@@ -138,13 +158,17 @@ async fn a_replayed_write_is_not_judged_again() {
     let database = Database::fresh().await;
     database
         .store
-        .set_stock(&write("MUG", "seed"), 5)
+        .set_stock(&write("MUG", "seed"), 5, &actor())
         .await
         .unwrap();
     let mut calls = JoinSet::new();
     for _ in 0..16 {
         let store = database.store.clone();
-        calls.spawn(async move { store.adjust_stock(&write("MUG", "last five"), -5).await });
+        calls.spawn(async move {
+            store
+                .adjust_stock(&write("MUG", "last five"), -5, &actor())
+                .await
+        });
     }
     for result in calls.join_all().await {
         assert_eq!(written(result.unwrap()).0, level(0, 0), "there were five");
@@ -156,14 +180,18 @@ async fn a_key_under_another_request_writes_nothing() {
     let database = Database::fresh().await;
     database
         .store
-        .set_stock(&write("MUG", "key"), 10)
+        .set_stock(&write("MUG", "key"), 10, &actor())
         .await
         .unwrap();
     let other = StockWrite {
         fingerprint: Fingerprint([2; 32]),
         ..write("MUG", "key")
     };
-    let result = database.store.set_stock(&other, 20).await.unwrap();
+    let result = database
+        .store
+        .set_stock(&other, 20, &actor())
+        .await
+        .unwrap();
     assert_eq!(result, StockWriteResult::KeyReused);
     let stock = database.store.stock(&sku("MUG")).await.unwrap().unwrap();
     assert_eq!(stock.level, level(10, 0));
@@ -172,7 +200,11 @@ async fn a_key_under_another_request_writes_nothing() {
         producer: ProducerId(Uuid::from_u128(8)),
         ..write("MUG", "key")
     };
-    let result = database.store.set_stock(&elsewhere, 20).await.unwrap();
+    let result = database
+        .store
+        .set_stock(&elsewhere, 20, &actor())
+        .await
+        .unwrap();
     assert_eq!(
         written(result),
         (level(20, 0), false),
@@ -190,16 +222,28 @@ async fn stock_never_falls_below_what_is_reserved() {
     let refused = StockWriteResult::Refused(StockWriteError::BelowReserved { reserved: 4 });
     let store = &database.store;
     assert_eq!(
-        store.set_stock(&write("MUG", "a"), 3).await.unwrap(),
+        store
+            .set_stock(&write("MUG", "a"), 3, &actor())
+            .await
+            .unwrap(),
         refused
     );
     assert_eq!(
-        store.adjust_stock(&write("MUG", "b"), -7).await.unwrap(),
+        store
+            .adjust_stock(&write("MUG", "b"), -7, &actor())
+            .await
+            .unwrap(),
         refused
     );
     // The key of a refused write is free: the same call may succeed later.
     assert_eq!(
-        written(store.set_stock(&write("MUG", "a"), 4).await.unwrap()).0,
+        written(
+            store
+                .set_stock(&write("MUG", "a"), 4, &actor())
+                .await
+                .unwrap()
+        )
+        .0,
         level(4, 4)
     );
 }
@@ -209,7 +253,7 @@ async fn a_refused_write_leaves_no_sku_behind() {
     let database = Database::fresh().await;
     let result = database
         .store
-        .adjust_stock(&write("MUG", "a"), -1)
+        .adjust_stock(&write("MUG", "a"), -1, &actor())
         .await
         .unwrap();
     assert!(matches!(result, StockWriteResult::Refused(_)));
@@ -222,7 +266,7 @@ async fn stock_is_listed_in_sku_order_page_by_page() {
     for name in ["b", "B", "a", "Ä", "1"] {
         database
             .store
-            .set_stock(&write(name, name), 1)
+            .set_stock(&write(name, name), 1, &actor())
             .await
             .unwrap();
     }

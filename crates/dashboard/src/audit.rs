@@ -1,0 +1,3 @@
+//! `/v1/audit`: every operator action, as the chain has it.
+
+pub(crate) mod list;
