@@ -105,21 +105,6 @@ pub(crate) fn invalid(detail: impl Into<String>) -> ProblemResponse {
     Problem::new(ProblemCode::InvalidParameter, detail).into()
 }
 
-/// Characters of a reason: a few lines of a log.
-pub(crate) const REASON_CHARS: usize = 500;
-
-/// What somebody who looks at it in a month wants to know; so it is not empty.
-pub(crate) fn checked_reason(reason: &str) -> Result<&str, ProblemResponse> {
-    let reason = reason.trim();
-    let chars = reason.chars().count();
-    if (1..=REASON_CHARS).contains(&chars) && !reason.chars().any(char::is_control) {
-        return Ok(reason);
-    }
-    Err(invalid(format!(
-        "reason has 1 to {REASON_CHARS} characters, none of them a control character"
-    )))
-}
-
 pub(crate) fn invalid_sku() -> ProblemResponse {
     invalid(format!(
         "a SKU has 1 to {} characters, none of them white space or a control character",

@@ -8,17 +8,22 @@ pub(crate) mod plan;
 pub(crate) mod resize;
 pub(crate) mod resume;
 
-use orderly_http::{Caller, ProblemResponse};
+use orderly_http::ProblemResponse;
 use orderly_protocol::{Problem, ProblemCode, ShardId};
-use orderly_store::Store;
+use orderly_store::{Actor, Store};
 
 pub use depth::Depths;
 
 use crate::failure::database;
+use crate::operator::reason_fault;
+use crate::request::invalid;
 
-/// Who did it, for whoever asks later: the key, by its name and its id.
-fn operator(caller: &Caller) -> String {
-    format!("{} ({})", caller.name, caller.key_id)
+/// The actor, with what he says why: whoever asks in a month wants to know.
+fn because(actor: Actor, reason: String) -> Result<Actor, ProblemResponse> {
+    match reason_fault(&reason) {
+        Some(fault) => Err(invalid(fault)),
+        None => Ok(actor.because(Some(reason))),
+    }
 }
 
 /// The shard of a path: `g1.003`, or `3` of the generation that takes commands.

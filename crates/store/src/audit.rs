@@ -54,6 +54,15 @@ impl Actor {
         }
     }
 
+    /// Who it is, for people: a key by its name and its id.
+    #[must_use]
+    pub fn label(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{} ({})", self.name, key.key_id),
+            None => self.name.clone(),
+        }
+    }
+
     /// The same, with what he says why.
     #[must_use]
     pub fn because(self, reason: Option<String>) -> Self {

@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use orderly_protocol::{ShardId, Timestamp};
+use serde_json::json;
 
+use crate::audit::append;
 use crate::store::bounded;
-use crate::{Store, StoreError};
+use crate::{Actor, AuditEntry, Store, StoreError};
 
 /// A pause that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -53,8 +55,7 @@ impl Store {
     pub async fn pause(
         &self,
         shard: Option<ShardId>,
-        paused_by: &str,
-        reason: &str,
+        actor: &Actor,
         expires_in: Option<Duration>,
     ) -> Result<Option<Pause>, StoreError> {
         bounded(async {
@@ -76,12 +77,18 @@ impl Store {
                  returning generation, shard, paused_by, reason, paused_at, expires_at",
                 shard.map(|shard| shard.generation),
                 shard.map(|shard| shard.shard),
-                paused_by,
-                reason,
+                actor.label(),
+                actor.reason.as_deref().unwrap_or_default(),
                 expires_in.map(|limit| limit.as_secs_f64()),
             )
             .fetch_optional(&mut *tx)
             .await?;
+            if cells.is_some() {
+                let seconds = expires_in.map(|limit| limit.as_secs());
+                let entry = AuditEntry::new(actor, "shard.pause", target(shard))
+                    .after(json!({"paused": true, "expires_in_seconds": seconds}));
+                append(&mut tx, &entry).await?;
+            }
             tx.commit().await?;
             Ok::<_, StoreError>(cells.map(Pause::from))
         })
@@ -92,19 +99,29 @@ impl Store {
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn resume(&self, shard: Option<ShardId>) -> Result<bool, StoreError> {
-        let resumed = bounded(
-            sqlx::query_scalar!(
+    pub async fn resume(&self, shard: Option<ShardId>, actor: &Actor) -> Result<bool, StoreError> {
+        bounded(async {
+            let mut tx = self.pool().begin().await?;
+            let held = sqlx::query_scalar!(
                 r#"delete from pauses
                    where generation is not distinct from $1 and shard is not distinct from $2
                    returning (expires_at is null or expires_at > clock_timestamp()) as "held!""#,
                 shard.map(|shard| shard.generation),
                 shard.map(|shard| shard.shard),
             )
-            .fetch_optional(self.pool()),
-        )
-        .await?;
-        Ok(resumed == Some(true))
+            .fetch_optional(&mut *tx)
+            .await?;
+            let held = held == Some(true);
+            if held {
+                let entry = AuditEntry::new(actor, "shard.resume", target(shard))
+                    .before(json!({"paused": true}))
+                    .after(json!({"paused": false}));
+                append(&mut tx, &entry).await?;
+            }
+            tx.commit().await?;
+            Ok::<_, StoreError>(held)
+        })
+        .await
     }
 
     /// Every pause that holds.
@@ -124,4 +141,9 @@ impl Store {
         .await?;
         Ok(cells.into_iter().map(Pause::from).collect())
     }
+}
+
+/// As the audit names it.
+fn target(shard: Option<ShardId>) -> String {
+    shard.map_or_else(|| "shards".to_owned(), |shard| format!("shard/{shard}"))
 }

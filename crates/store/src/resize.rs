@@ -5,11 +5,13 @@
 use std::time::Duration;
 
 use orderly_protocol::Timestamp;
+use serde_json::json;
 use sqlx::PgConnection;
 
+use crate::audit::append;
 use crate::cell::Row as Cell;
 use crate::store::bounded;
-use crate::{Store, StoreError};
+use crate::{Actor, AuditEntry, Store, StoreError};
 
 /// How far a resize has come. Each is the intent to do what its name says, committed before it is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -206,10 +208,9 @@ impl Store {
     pub async fn request_resize(
         &self,
         shard_count: i32,
-        requested_by: &str,
-        reason: &str,
+        actor: &Actor,
     ) -> Result<Result<Resize, ResizeRefusal>, StoreError> {
-        let begun = bounded(self.begin_resize(shard_count, requested_by, reason)).await?;
+        let begun = bounded(self.begin_resize(shard_count, actor)).await?;
         let last = self.last_resize().await?;
         Ok(match (begun, last) {
             (Begun::Yes, Some(resize)) => Ok(resize),
@@ -227,12 +228,7 @@ impl Store {
         })
     }
 
-    async fn begin_resize(
-        &self,
-        shard_count: i32,
-        requested_by: &str,
-        reason: &str,
-    ) -> Result<Begun, StoreError> {
+    async fn begin_resize(&self, shard_count: i32, actor: &Actor) -> Result<Begun, StoreError> {
         let mut tx = self.pool().begin().await?;
         // Locked: of two who ask at once the second sees what the first one did, and nobody asks while a flip is under way.
         let current = sqlx::query!(
@@ -274,11 +270,15 @@ impl Store {
              values ($1, $2, $3, $4)",
             current.generation,
             beginning,
-            requested_by,
-            reason,
+            actor.label(),
+            actor.reason.as_deref().unwrap_or_default(),
         )
         .execute(&mut *tx)
         .await?;
+        let entry = AuditEntry::new(actor, "shards.resize", format!("generation/{beginning}"))
+            .before(json!({"shards": current.shard_count}))
+            .after(json!({"shards": shard_count}));
+        append(&mut tx, &entry).await?;
         tx.commit().await?;
         Ok(Begun::Yes)
     }
@@ -421,7 +421,7 @@ impl Store {
     ///
     /// # Errors
     /// Any fault of the database, and a generation that is not in the state that the step says.
-    pub async fn abort_resize(&self) -> Result<Option<Resize>, StoreError> {
+    pub async fn abort_resize(&self, actor: &Actor) -> Result<Option<Resize>, StoreError> {
         let aborted = bounded(async {
             let mut tx = self.pool().begin().await?;
             let generation = sqlx::query_scalar!(
@@ -434,6 +434,8 @@ impl Store {
             .await?;
             if let Some(generation) = generation {
                 change_state(&mut tx, generation, "prepared", "aborted").await?;
+                let target = format!("generation/{generation}");
+                append(&mut tx, &AuditEntry::new(actor, "shards.abort", target)).await?;
                 tx.commit().await?;
             }
             Ok::<_, StoreError>(generation)

@@ -2,21 +2,21 @@
 
 use axum::Json;
 use axum::extract::State;
-use orderly_http::{Authorized, ProblemResponse, scope};
+use orderly_http::{ProblemResponse, scope};
 use orderly_protocol::{Problem, ProblemCode};
-use orderly_store::Store;
+use orderly_store::{ResizeRefusal, Store};
 
-use super::operator;
 use super::resize::{ResizeResource, refused};
 use crate::failure::database;
-use orderly_store::ResizeRefusal;
+use crate::operator::Operator;
 
 pub(crate) async fn handle(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
 ) -> Result<Json<ResizeResource>, ProblemResponse> {
-    if let Some(aborted) = store.abort_resize().await.map_err(database)? {
-        let by = operator(&authorized.caller);
+    let aborted = store.abort_resize(&operator.actor).await;
+    if let Some(aborted) = aborted.map_err(database)? {
+        let by = operator.actor.label();
         tracing::info!(resize = aborted.id, by, "resize aborted");
         return Ok(Json(aborted.into()));
     }

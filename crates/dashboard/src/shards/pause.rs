@@ -5,15 +5,16 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use orderly_http::{Authorized, Caller, JsonBody, ProblemResponse, scope};
+use orderly_http::{JsonBody, ProblemResponse, scope};
 use orderly_protocol::serde_json::{self, Value};
 use orderly_protocol::{Problem, ProblemCode, ShardId, timestamp};
-use orderly_store::{Pause, Store};
+use orderly_store::{Actor, Pause, Store};
 use serde::{Deserialize, Serialize};
 
-use super::{operator, shard_named};
+use super::{because, shard_named};
 use crate::failure::database;
-use crate::request::{checked_reason, invalid};
+use crate::operator::Operator;
+use crate::request::invalid;
 
 /// Whoever pauses for longer does not know when it ends, and had better say so.
 const LONGEST_SECONDS: u64 = 7 * 24 * 3_600;
@@ -39,32 +40,32 @@ pub(crate) struct PauseResource {
 /// One shard.
 pub(crate) async fn one(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
     Path(name): Path<String>,
     JsonBody(body): JsonBody,
 ) -> Result<Json<PauseResource>, ProblemResponse> {
     let shard = shard_named(&store, &name).await?;
-    pause(&store, &authorized.caller, Some(shard), body).await
+    pause(&store, operator.actor, Some(shard), body).await
 }
 
 /// All.
 pub(crate) async fn all(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
     JsonBody(body): JsonBody,
 ) -> Result<Json<PauseResource>, ProblemResponse> {
-    pause(&store, &authorized.caller, None, body).await
+    pause(&store, operator.actor, None, body).await
 }
 
 async fn pause(
     store: &Store,
-    caller: &Caller,
+    actor: Actor,
     shard: Option<ShardId>,
     body: Value,
 ) -> Result<Json<PauseResource>, ProblemResponse> {
     let request: Request =
         serde_json::from_value(body).map_err(|error| invalid(error.to_string()))?;
-    let reason = checked_reason(&request.reason)?;
+    let actor = because(actor, request.reason)?;
     let expires_in = match request.expires_in_seconds {
         Some(seconds @ 1..=LONGEST_SECONDS) => Some(Duration::from_secs(seconds)),
         None => None,
@@ -74,15 +75,14 @@ async fn pause(
             )));
         }
     };
-    let by = operator(caller);
-    let paused = store.pause(shard, &by, reason, expires_in).await;
+    let paused = store.pause(shard, &actor, expires_in).await;
     let paused = paused.map_err(database)?.ok_or_else(|| {
         Problem::new(
             ProblemCode::ResizeUnderWay,
             "a resize drains every shard now, which takes seconds: pause after it",
         )
     })?;
-    tracing::info!(?shard, by, "paused");
+    tracing::info!(?shard, by = actor.label(), "paused");
     Ok(Json(paused.into()))
 }
 

@@ -4,15 +4,16 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use orderly_http::{Authorized, JsonBody, ProblemResponse, scope};
+use orderly_http::{JsonBody, ProblemResponse, scope};
 use orderly_protocol::serde_json;
 use orderly_protocol::{Problem, ProblemCode, timestamp};
 use orderly_store::{Resize, ResizeRefusal, Store};
 use serde::{Deserialize, Serialize};
 
-use super::operator;
+use super::because;
 use crate::failure::database;
-use crate::request::{checked_reason, invalid};
+use crate::operator::Operator;
+use crate::request::invalid;
 
 /// Queue names have three digits for the shard.
 pub(super) const MOST_SHARDS: i32 = 999;
@@ -48,21 +49,21 @@ pub(crate) struct ResizeResource {
 
 pub(crate) async fn handle(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
     JsonBody(body): JsonBody,
 ) -> Result<(StatusCode, Json<ResizeResource>), ProblemResponse> {
     let request: Request =
         serde_json::from_value(body).map_err(|error| invalid(error.to_string()))?;
     let count = checked_count(request.count)?;
-    let reason = checked_reason(&request.reason)?;
-    let by = operator(&authorized.caller);
-    let asked = store.request_resize(count, &by, reason).await;
+    let actor = because(operator.actor, request.reason)?;
+    let asked = store.request_resize(count, &actor).await;
     let resize = match asked.map_err(database)? {
         Ok(resize) => resize,
         // Asked for again.
         Err(ResizeRefusal::UnderWay(open)) if open.to_count == count => *open,
         Err(refusal) => return Err(refused(&refusal).into()),
     };
+    let by = actor.label();
     tracing::info!(resize = resize.id, shards = count, by, "resize asked for");
     Ok((StatusCode::ACCEPTED, Json(resize.into())))
 }

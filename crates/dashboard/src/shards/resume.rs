@@ -3,13 +3,14 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use orderly_http::{Authorized, Caller, ProblemResponse, scope};
+use orderly_http::{ProblemResponse, scope};
 use orderly_protocol::ShardId;
-use orderly_store::Store;
+use orderly_store::{Actor, Store};
 use serde::Serialize;
 
-use super::{operator, shard_named};
+use super::shard_named;
 use crate::failure::database;
+use crate::operator::Operator;
 
 /// What it changed.
 #[derive(Serialize)]
@@ -22,29 +23,28 @@ pub(crate) struct Resumed {
 /// One shard. One that is paused with all others stays so.
 pub(crate) async fn one(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
     Path(name): Path<String>,
 ) -> Result<Json<Resumed>, ProblemResponse> {
     let shard = shard_named(&store, &name).await?;
-    resume(&store, &authorized.caller, Some(shard)).await
+    resume(&store, &operator.actor, Some(shard)).await
 }
 
 /// The pause of all. A shard that is paused by itself stays so.
 pub(crate) async fn all(
     State(store): State<Store>,
-    authorized: Authorized<scope::OpsWrite>,
+    operator: Operator<scope::OpsWrite>,
 ) -> Result<Json<Resumed>, ProblemResponse> {
-    resume(&store, &authorized.caller, None).await
+    resume(&store, &operator.actor, None).await
 }
 
 async fn resume(
     store: &Store,
-    caller: &Caller,
+    actor: &Actor,
     shard: Option<ShardId>,
 ) -> Result<Json<Resumed>, ProblemResponse> {
-    let was_paused = store.resume(shard).await.map_err(database)?;
-    let by = operator(caller);
-    tracing::info!(?shard, by, was_paused, "resumed");
+    let was_paused = store.resume(shard, actor).await.map_err(database)?;
+    tracing::info!(?shard, by = actor.label(), was_paused, "resumed");
     Ok(Json(Resumed {
         shard: shard.map(|shard| shard.to_string()),
         was_paused,

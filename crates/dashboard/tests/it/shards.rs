@@ -103,7 +103,7 @@ async fn a_resize_is_asked_for_shown_and_taken_back() {
         body(0),
         body(1000),
         json!({"count": 3}),
-        json!({"count": 3, "reason": " "}),
+        json!({"count": 3, "reason": ""}),
         json!({"count": "3", "reason": "a test"}),
         json!({"count": 3, "reason": "a test", "more": 1}),
     ] {

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use orderly_protocol::ShardId;
-use orderly_store::{Resize, ResizeRefusal, ResizeStep, SessionProfile, Store};
+use orderly_store::{Actor, Resize, ResizeRefusal, ResizeStep, SessionProfile, Store};
 use tokio::task::JoinSet;
 
 use crate::database::Database;
+
+fn me() -> Actor {
+    Actor::local("me").because(Some("a test".to_owned()))
+}
 
 async fn with_shards(database: &Database, shards: i32) -> Store {
     let store = database.connect(SessionProfile::Worker).await;
@@ -15,7 +19,7 @@ async fn with_shards(database: &Database, shards: i32) -> Store {
 }
 
 async fn request(store: &Store, shards: i32) -> Resize {
-    let asked = store.request_resize(shards, "me", "a test").await;
+    let asked = store.request_resize(shards, &me()).await;
     asked.unwrap().unwrap()
 }
 
@@ -78,7 +82,10 @@ async fn each_step_is_taken_once_and_only_from_the_one_before() {
     let now = Duration::ZERO;
     assert!(store.begin_unbinding(&settling, now, "w1").await.unwrap());
     assert!(!store.begin_unbinding(&settling, now, "w2").await.unwrap());
-    assert!(store.abort_resize().await.unwrap().is_none(), "no way back");
+    assert!(
+        store.abort_resize(&me()).await.unwrap().is_none(),
+        "no way back"
+    );
 
     let unbinding = open(&store).await;
     assert!(store.flip_generation(&unbinding, "w1").await.unwrap());
@@ -120,7 +127,7 @@ async fn of_eight_who_ask_at_once_one_is_the_first() {
     let mut asking = JoinSet::new();
     for count in 3..11 {
         let store = store.clone();
-        asking.spawn(async move { store.request_resize(count, "me", "a test").await.unwrap() });
+        asking.spawn(async move { store.request_resize(count, &me()).await.unwrap() });
     }
     let answers = asking.join_all().await;
     let begun = answers.iter().filter(|answer| answer.is_ok()).count();
@@ -139,7 +146,7 @@ async fn a_number_that_was_aborted_is_never_used_again() {
     let database = Database::fresh().await;
     let store = with_shards(&database, 2).await;
     let first = request(&store, 3).await;
-    let aborted = store.abort_resize().await.unwrap().unwrap();
+    let aborted = store.abort_resize(&me()).await.unwrap().unwrap();
     assert_eq!((aborted.id, aborted.step), (first.id, ResizeStep::Aborted));
     assert!(
         !store
@@ -148,10 +155,10 @@ async fn a_number_that_was_aborted_is_never_used_again() {
             .unwrap()
     );
     assert_eq!(request(&store, 3).await.to_generation, 3);
-    let same = store.request_resize(2, "me", "a test").await.unwrap();
+    let same = store.request_resize(2, &me()).await.unwrap();
     assert!(matches!(same, Err(ResizeRefusal::UnderWay(_))));
-    store.abort_resize().await.unwrap().unwrap();
-    let same = store.request_resize(2, "me", "a test").await.unwrap();
+    store.abort_resize(&me()).await.unwrap().unwrap();
+    let same = store.request_resize(2, &me()).await.unwrap();
     assert!(matches!(same, Err(ResizeRefusal::SameCount)));
 }
 
@@ -163,14 +170,15 @@ async fn a_pause_and_a_resize_keep_out_of_each_others_way() {
         generation: 1,
         shard: 1,
     };
-    let paused = |of| store.pause(of, "me", "a test", None);
+    let who = me();
+    let paused = |of| store.pause(of, &who, None);
     assert!(paused(Some(shard)).await.unwrap().is_some());
     let served = store.served_generations().await.unwrap();
     assert_eq!(served[0].paused, [1]);
-    let refused = store.request_resize(3, "me", "a test").await.unwrap();
+    let refused = store.request_resize(3, &me()).await.unwrap();
     assert!(matches!(refused, Err(ResizeRefusal::Paused)));
-    assert!(store.resume(Some(shard)).await.unwrap());
-    assert!(!store.resume(Some(shard)).await.unwrap());
+    assert!(store.resume(Some(shard), &me()).await.unwrap());
+    assert!(!store.resume(Some(shard), &me()).await.unwrap());
 
     request(&store, 3).await;
     advance(&store, ResizeStep::Declaring).await;
@@ -182,9 +190,19 @@ async fn a_pause_and_a_resize_keep_out_of_each_others_way() {
     let settling = open(&store).await;
     let now = Duration::ZERO;
     assert!(!store.begin_unbinding(&settling, now, "w1").await.unwrap());
-    assert!(store.resume(None).await.unwrap());
+    assert!(store.resume(None, &me()).await.unwrap());
     assert!(store.begin_unbinding(&settling, now, "w1").await.unwrap());
     assert!(paused(None).await.unwrap().is_none(), "it must drain first");
+    // Who did it and why is on record, and what was refused or changed nothing is not.
+    let told = "select count(*) from audit where (actor, reason) = ('me', 'a test') and action = ";
+    for (action, times) in [
+        ("shard.pause", 2),
+        ("shard.resume", 2),
+        ("shards.resize", 1),
+    ] {
+        let told = format!("{told}'{action}'");
+        assert_eq!(database.count(&told).await, times, "{action}");
+    }
 }
 
 #[tokio::test]
@@ -192,11 +210,7 @@ async fn a_pause_ends_by_itself_on_the_clock_of_the_database() {
     let database = Database::fresh().await;
     let store = with_shards(&database, 1).await;
     let long = Duration::from_hours(1);
-    store
-        .pause(None, "me", "a test", Some(long))
-        .await
-        .unwrap()
-        .unwrap();
+    store.pause(None, &me(), Some(long)).await.unwrap().unwrap();
     assert_eq!(store.pauses().await.unwrap().len(), 1);
     database
         .run("update pauses set expires_at = clock_timestamp()")
@@ -208,5 +222,8 @@ async fn a_pause_ends_by_itself_on_the_clock_of_the_database() {
             .paused
             .is_empty()
     );
-    assert!(!store.resume(None).await.unwrap(), "nothing was paused");
+    assert!(
+        !store.resume(None, &me()).await.unwrap(),
+        "nothing was paused"
+    );
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use orderly_broker::{CommandPublisher, Message, PublishError};
 use orderly_domain::OrderId;
 use orderly_protocol::{CloudEvent, Envelope, Marker, encode_commands};
-use orderly_store::{Resize, ResizeStep};
+use orderly_store::{Actor, Resize, ResizeStep};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -97,8 +97,9 @@ async fn nothing_is_wrong(world: &World, accepted: &HashMap<OrderId, usize>) {
 }
 
 async fn request(world: &World, shards: i32) -> Resize {
-    let asked = world.store.request_resize(shards, "test", "a test");
-    asked.await.unwrap().unwrap()
+    let actor = Actor::local("test");
+    let asked = world.store.request_resize(shards, &actor).await;
+    asked.unwrap().unwrap()
 }
 
 async fn done(world: &World, resize: &Resize) {
@@ -274,7 +275,11 @@ async fn a_node_that_is_away_holds_a_resize_up_while_it_can_be_aborted() {
     })
     .await;
     sleep(Duration::from_secs(2)).await;
-    let aborted = world.store.abort_resize().await.unwrap();
+    let aborted = world
+        .store
+        .abort_resize(&Actor::local("test"))
+        .await
+        .unwrap();
     assert_eq!(aborted.unwrap().step, ResizeStep::Aborted);
     let accepted = load.stop().await;
     assert!(accepted.values().all(|count| *count > 1), "{accepted:?}");
@@ -287,14 +292,26 @@ async fn an_aborted_resize_leaves_everything_as_it_was_and_its_number_is_gone() 
     let world = World::new().await;
     // Nobody coordinates yet: it stays where it is.
     request(&world, 6).await;
-    assert!(world.store.abort_resize().await.unwrap().is_some());
+    assert!(
+        world
+            .store
+            .abort_resize(&Actor::local("test"))
+            .await
+            .unwrap()
+            .is_some()
+    );
     let worker = world.worker("w1");
     let load = Load::start(&world, 4);
     let resize = request(&world, 6).await;
     assert_eq!(resize.to_generation, 3);
     done(&world, &resize).await;
     assert!(
-        world.store.abort_resize().await.unwrap().is_none(),
+        world
+            .store
+            .abort_resize(&Actor::local("test"))
+            .await
+            .unwrap()
+            .is_none(),
         "it is done"
     );
     nothing_is_wrong(&world, &load.stop().await).await;
