@@ -5,8 +5,8 @@ use clap::{Parser, Subcommand};
 use crate::{
     command::{
         commands::CommandsArgs, completions::CompletionsArgs, events::EventsArgs,
-        healthcheck::HealthcheckArgs, keys::KeysArgs, migrate::MigrateArgs, orders::OrdersArgs,
-        race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
+        healthcheck::HealthcheckArgs, keys::KeysArgs, lanes::LanesArgs, migrate::MigrateArgs,
+        orders::OrdersArgs, race::RaceArgs, shards::ShardsArgs, stock::StockArgs, storm::StormArgs,
         topology::TopologyArgs,
     },
     config::known,
@@ -80,6 +80,7 @@ pub(crate) enum Command {
     Keys(KeysArgs),
     Orders(OrdersArgs),
     Commands(CommandsArgs),
+    Lanes(LanesArgs),
     Stock(StockArgs),
     Events(EventsArgs),
     Import(ImportArgs),

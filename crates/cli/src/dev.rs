@@ -16,6 +16,7 @@ use orderly_http::Readiness;
 use orderly_payments::SandboxOptions;
 use orderly_protocol::limits;
 use orderly_store::{SessionProfile, Store};
+use orderly_worker::SkipUndecidable;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -192,7 +193,8 @@ async fn serve(
     )?;
     let client = client(&url, key.token())?;
     let token = process.lifecycle.token().clone();
-    role::worker::start(&process, (&database_url, &amqp_url), None)?;
+    let urls = (&*database_url, &*amqp_url);
+    role::worker::start(&process, urls, None, SkipUndecidable::default())?;
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let opening = async {
@@ -260,7 +262,7 @@ fn start_roles(
     };
     let routes = role::ingress::routes(process, &store, &keyring, amqp_url, &served)
         .merge(role::dashboard::routes(
-            process, &store, &keyring, &dashboard,
+            process, &store, &keyring, &dashboard, &served,
         ))
         .merge(process.probes());
     process.serve("http", listener, routes, served);

@@ -1,7 +1,8 @@
 //! Role dashboard: the web page and its session, everything that is read over HTTP, live events, and writes of stock and keys.
 //!
 //! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
-//! store, under the rules of crate domain. It decides nothing about orders and sends no command.
+//! store, under the rules of crate domain. What operators do to a lane is sent to the order's shard. It decides nothing about
+//! orders.
 
 #![allow(
     clippy::module_name_repetitions,
@@ -11,6 +12,7 @@
 mod etag;
 mod failure;
 mod keys;
+mod lanes;
 mod orders;
 mod page;
 mod request;
@@ -23,6 +25,7 @@ mod stock;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use lanes::Controls;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -55,5 +58,6 @@ pub fn router(state: DashboardState) -> Router {
         .route("/v1/keys/{key_id}", delete(keys::revoke::handle))
         .route("/v1/shards", get(shards::list::handle))
         .route("/v1/events", get(sse::events))
+        .merge(lanes::routes())
         .with_state(state)
 }

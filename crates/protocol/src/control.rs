@@ -10,6 +10,10 @@ use crate::read::{Fields, FromJson, text};
 use crate::timestamp::Timestamp;
 use crate::{Envelope, FieldFault, fingerprint, ids, limits};
 
+mod request;
+
+pub use request::{LaneGroupRequest, LaneRequest, OrderRequest};
+
 /// Which control command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ControlKind {
@@ -241,7 +245,7 @@ fn read_head(fields: &mut Fields<'_, '_>) -> Option<CommandId> {
 }
 
 /// A line for a person: what goes into tables, answers and logs.
-pub(crate) fn read_line(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> Option<String> {
+fn read_line(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> Option<String> {
     let wanted = format!("1 to {} characters without controls", limits::REASON_CHARS);
     text(value, at, faults, &wanted, |line| {
         let fits = (1..=limits::REASON_CHARS).contains(&line.chars().count());
@@ -249,7 +253,7 @@ pub(crate) fn read_line(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> 
     })
 }
 
-pub(crate) fn read_seconds(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> Option<u32> {
+fn read_seconds(value: &Value, at: Pointer<'_>, faults: &mut Faults) -> Option<u32> {
     let seconds = i64::read(value, at, faults)?;
     let fits = u32::try_from(seconds).ok();
     let fits = fits.filter(|seconds| (1..=limits::PAUSE_SECONDS).contains(seconds));

@@ -45,7 +45,9 @@ mod write;
 
 pub use action::{action_data, parse_action};
 pub use cloudevent::{CloudEvent, EventsUnreadable, decode_events, encode_events};
-pub use control::{Control, ControlAct, ControlKind, Replacement};
+pub use control::{
+    Control, ControlAct, ControlKind, LaneGroupRequest, LaneRequest, OrderRequest, Replacement,
+};
 pub use envelope::{Envelope, EnvelopeError};
 pub use event::{
     EventHeader, EventUnreadable, RecordedEvent, event_data, parse_event, parse_event_data,

@@ -97,6 +97,8 @@ problem_codes! {
     RequestTimeout "request_timeout" 408 true "The request did not arrive in time";
     /// The order exists already, with other content.
     OrderExists "order_exists" 409 false "The order exists already";
+    /// The command is not the head of its order's lane.
+    NotHead "not_head" 409 false "The command is not the head of its lane";
     /// A stock level below what orders hold.
     StockBelowReserved "stock_below_reserved" 409 false "Stock cannot fall below what is reserved";
     /// The receipt's time is over.

@@ -18,6 +18,7 @@ mod event;
 mod generation;
 mod holder;
 mod key;
+mod lane;
 mod listen;
 mod migrate;
 mod order;
@@ -31,14 +32,16 @@ mod worker;
 
 pub use attempt::Attempt;
 pub use batch::{
-    BatchTransaction, Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome,
-    OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,
+    BatchTransaction, Conflict, ControlRecord, DeadLetter, Found, Known, LaneEntry, LaneState,
+    LaneWrite, LoadedLane, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked, ParkedReason,
+    Pause, Releasing, StockWriteRow, Writes,
 };
 pub use command::ParkedCommand;
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout};
 pub use key::{ApiKey, NewApiKey};
-pub use order::{Lane, OrderRow};
+pub use lane::{ExpiredPause, Lane, LaneHead};
+pub use order::OrderRow;
 pub use order_list::{OrderFilter, OrderPage, OrderPlace, OrderSummary};
 pub use ownership::Fence;
 pub use relay::RelayLock;

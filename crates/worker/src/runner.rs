@@ -21,6 +21,7 @@ use crate::failure::ShardError;
 use crate::membership::{Membership, Tenure};
 use crate::reply::{Replies, send_replies};
 use crate::shard::{Context, Links, serve};
+use crate::skip::SkipUndecidable;
 
 /// A subscription that served this long was well: its failure is a new one.
 const WELL: Duration = Duration::from_secs(5);
@@ -45,6 +46,8 @@ pub struct WorkerOptions {
     pub owner: String,
     /// Shards that it will own at the most; none: its share of them, whatever that is.
     pub max_shards: Option<NonZeroU16>,
+    /// Commands that give way when they cannot be decided.
+    pub skip_undecidable: SkipUndecidable,
     /// Told whether the worker is connected and subscribed.
     pub ready: watch::Sender<bool>,
 }
@@ -57,6 +60,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         broker,
         owner,
         max_shards,
+        skip_undecidable,
         ready,
     } = options;
     let capacity = max_shards.map(|shards| usize::from(shards.get()));
@@ -73,6 +77,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     owner: owner.clone(),
                     attempts: Arc::clone(&attempts),
                     replies,
+                    skip: skip_undecidable.clone(),
                     layout: layout.clone(),
                     turns: turns.clone(),
                     membership: Membership::new(store.clone(), owner.clone(), capacity, current),

@@ -180,7 +180,8 @@ fn print(command: &Value, format: Format) -> std::io::Result<()> {
     output::unless_closed(printed)
 }
 
-fn data(text: &str) -> anyhow::Result<Value> {
+/// Data as it is given on a command line.
+pub(super) fn data(text: &str) -> anyhow::Result<Value> {
     let unreadable = |from: &str, error: io::Error| {
         UsageError(format!("the data cannot be read from {from}: {error}"))
     };

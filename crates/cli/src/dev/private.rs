@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::bail;
 use orderly_payments::SandboxOptions;
+use orderly_worker::SkipUndecidable;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -108,7 +109,8 @@ async fn serve<T>(
     let store = process.lifecycle.or_signal(preparing).await?;
     let key = DevKey::mint(&store).await?.token().to_owned();
     if worker == Worker::Inside {
-        role::worker::start(&process, (&database_url, &amqp_url), None)?;
+        let urls = (&*database_url, &*amqp_url);
+        role::worker::start(&process, urls, None, SkipUndecidable::default())?;
     }
     start_roles(&process, &database_url, &amqp_url, listener, sandbox)?;
     let readiness = process.lifecycle.readiness().clone();

@@ -1,7 +1,7 @@
 //! `orderly dashboard`: the web page, reads, status events, stock.
 
 use axum::Router;
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_dashboard::{Controls, CookieSecurity, DashboardState, Depths, EventHub};
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
 use tokio_util::sync::CancellationToken;
@@ -56,12 +56,13 @@ pub(crate) async fn run(args: DashboardArgs) -> anyhow::Result<Exit> {
         key_environment: LIVE,
         cookie_security,
     };
-    let routes = routes(&process, &store, &keyring, &options);
+    let served = CancellationToken::new();
+    let routes = routes(&process, &store, &keyring, &options, &served);
     process.serve(
         "dashboard",
         listener,
         routes.merge(process.probes()),
-        CancellationToken::new(),
+        served,
     );
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
@@ -75,12 +76,13 @@ pub(crate) struct Options<'a> {
     pub(crate) cookie_security: CookieSecurity,
 }
 
-/// Starts the role in this process.
+/// Starts the role in this process. `served` is cancelled when no request is in flight any more.
 pub(crate) fn routes(
     process: &Process,
     store: &Store,
     keyring: &Keyring,
     options: &Options<'_>,
+    served: &CancellationToken,
 ) -> Router {
     let lifecycle = &process.lifecycle;
     let check = lifecycle.readiness().check("events");
@@ -88,16 +90,19 @@ pub(crate) fn routes(
     let (tracker, token) = (lifecycle.tracker(), lifecycle.token().clone());
     let depths = Depths::start(broker.clone(), tracker, token);
     let events = EventHub::start(
-        broker,
+        broker.clone(),
         check,
         lifecycle.tracker().clone(),
         lifecycle.token().clone(),
     );
+    let publisher = process.command_publisher(store, broker.clone(), served);
+    let controls = Controls::start(store.clone(), publisher, tracker, lifecycle.token().clone());
     orderly_dashboard::router(DashboardState {
         store: store.clone(),
         keyring: keyring.clone(),
         events,
         depths,
+        controls,
         key_environment: options.key_environment.to_owned(),
         cookie_security: options.cookie_security,
     })

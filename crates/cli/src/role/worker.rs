@@ -3,11 +3,15 @@
 use std::num::NonZeroU16;
 
 use orderly_store::SessionProfile;
-use orderly_worker::WorkerOptions;
+use orderly_worker::{SkipUndecidable, WorkerOptions};
 use tokio::sync::watch;
 
 use super::{Process, Role, RoleFlags, broker, instance, listen, store};
-use crate::{config::Settings, exit::Exit, lifecycle::DRAIN_DELAY};
+use crate::{
+    config::{Settings, parse},
+    exit::Exit,
+    lifecycle::DRAIN_DELAY,
+};
 
 /// Run a worker: it applies commands to orders, one at a time, in order
 #[derive(Debug, clap::Args)]
@@ -21,6 +25,10 @@ pub(crate) struct WorkerArgs {
     /// Own no more than N shards [default: its fair share]
     #[arg(long, value_name = "N")]
     max_shards: Option<NonZeroU16>,
+    /// Types of commands that are discarded, instead of parking their order, when they cannot be decided, such as annotate
+    /// [env: ORDERLY_SKIP_UNDECIDABLE] [default: none]
+    #[arg(long, value_name = "TYPE,…")]
+    skip_undecidable: Option<String>,
 }
 
 /// One transaction at a time per shard, for the 16 shards of a default layout, and some for attempts and the layout. More
@@ -30,11 +38,17 @@ const MAX_CONNECTIONS: u32 = 20;
 pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_role();
     let config = args.flags.look_up(&mut settings, Role::Worker);
-    let config = settings.finish(|| config)?;
+    let skip = settings.or_default(
+        args.skip_undecidable.as_ref(),
+        "ORDERLY_SKIP_UNDECIDABLE",
+        SkipUndecidable::default(),
+        parse::skip_undecidable,
+    );
+    let (config, skip) = settings.finish(|| config.zip(skip))?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
     let urls = (&*config.database_url, &*config.amqp_url);
-    start(&process, urls, args.max_shards)?;
+    start(&process, urls, args.max_shards, skip)?;
     process.serve_probes(listener);
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
@@ -45,6 +59,7 @@ pub(crate) fn start(
     process: &Process,
     (database_url, amqp_url): (&str, &str),
     max_shards: Option<NonZeroU16>,
+    skip_undecidable: SkipUndecidable,
 ) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
     let store = store(
@@ -61,6 +76,7 @@ pub(crate) fn start(
         broker: broker(amqp_url, Role::Worker),
         owner: instance(Role::Worker),
         max_shards,
+        skip_undecidable,
         ready,
     };
     let check = lifecycle.readiness().check("worker");

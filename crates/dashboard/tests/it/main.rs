@@ -8,6 +8,7 @@
 mod assets;
 mod browser;
 mod keys;
+mod lanes;
 mod log_in;
 mod look_up;
 mod order_list;

@@ -103,3 +103,32 @@ fn the_key_that_gave_it_is_no_part_of_the_request() {
     control.reason = "another".to_owned();
     assert_ne!(envelope(&control).fingerprint, first);
 }
+
+#[test]
+fn requests_of_operators_are_read_and_every_fault_is_told() {
+    use orderly_protocol::{LaneGroupRequest, LaneRequest, OrderRequest};
+    let body = json!({"command_id": HEAD.to_string(), "reason": "r", "dry_run": true});
+    let read = LaneRequest::parse(ControlKind::LaneSkip, &body).unwrap();
+    assert_eq!(
+        (read.act, read.dry_run),
+        (ControlAct::Skip { head: HEAD }, true)
+    );
+    let faults = |result: Result<(), Vec<orderly_protocol::FieldFault>>| {
+        let faults = result.unwrap_err().into_iter();
+        faults.map(|fault| fault.pointer).collect::<Vec<_>>()
+    };
+    let edit = LaneRequest::parse(ControlKind::LaneEdit, &json!({"dry_run": 1}));
+    assert_eq!(
+        faults(edit.map(drop)),
+        ["/command_id", "/reason", "/dry_run", "/replacement"]
+    );
+    let group = LaneGroupRequest::parse(&json!({"fingerprint": "f", "reason": "r"})).unwrap();
+    assert_eq!((group.limit, group.dry_run), (limits::GROUP_LANES, false));
+    let group = json!({"fingerprint": "f", "reason": "r", "limit": 0, "per_second": 51});
+    let group = LaneGroupRequest::parse(&group);
+    assert_eq!(faults(group.map(drop)), ["/limit", "/per_second"]);
+    let pause = OrderRequest::parse_pause(&json!({"reason": "r", "expires_in_seconds": 0}));
+    assert_eq!(faults(pause.map(drop)), ["/expires_in_seconds"]);
+    let resume = OrderRequest::parse_resume(&json!({"reason": "r", "more": 1}));
+    assert_eq!(faults(resume.map(drop)), ["/more"]);
+}

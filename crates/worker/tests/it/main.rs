@@ -8,4 +8,5 @@ mod hand_over;
 mod park;
 mod placement;
 mod redelivery;
+mod release;
 mod world;

@@ -13,7 +13,7 @@ use orderly_protocol::{
     encode_commands, fingerprint, names, shard_of,
 };
 use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
-use orderly_worker::WorkerOptions;
+use orderly_worker::{SkipUndecidable, WorkerOptions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -117,24 +117,40 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Store, owner: &str) -> Worker {
-        self.start(store, owner, None)
+        Self::start(self.options(store, owner))
     }
 
     pub(crate) fn worker_of_at_most(&self, shards: NonZeroU16, owner: &str) -> Worker {
-        self.start(self.store.clone(), owner, Some(shards))
+        let max_shards = Some(shards);
+        Self::start(WorkerOptions {
+            max_shards,
+            ..self.options(self.store.clone(), owner)
+        })
     }
 
-    fn start(&self, store: Store, owner: &str, max_shards: Option<NonZeroU16>) -> Worker {
+    pub(crate) fn worker_that_skips(&self, action_type: &str, owner: &str) -> Worker {
+        let skip_undecidable = std::iter::once(action_type.to_owned()).collect();
+        Self::start(WorkerOptions {
+            skip_undecidable,
+            ..self.options(self.store.clone(), owner)
+        })
+    }
+
+    fn options(&self, store: Store, owner: &str) -> WorkerOptions {
         let (ready, _) = watch::channel(false);
-        let stop = CancellationToken::new();
-        let options = WorkerOptions {
+        WorkerOptions {
             store,
             layout: self.layout.clone(),
             broker: config(&self.env, owner),
             owner: owner.to_owned(),
-            max_shards,
+            max_shards: None,
+            skip_undecidable: SkipUndecidable::default(),
             ready,
-        };
+        }
+    }
+
+    fn start(options: WorkerOptions) -> Worker {
+        let stop = CancellationToken::new();
         let task = tokio::spawn(orderly_worker::run(options, stop.clone()));
         Worker { stop, task }
     }
