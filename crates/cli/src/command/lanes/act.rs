@@ -120,6 +120,9 @@ struct HowFlags {
     /// Do not ask
     #[arg(long)]
     yes: bool,
+    /// Idempotency key: the same key again is the same control command [default: a new one]
+    #[arg(long)]
+    key: Option<String>,
     #[command(flatten)]
     connection: ClientFlags,
 }
@@ -204,22 +207,24 @@ async fn one(
         format.record(&found, || rehearsal(&found))?;
         return Ok(Exit::Ok);
     }
-    send(client, &path, &body, format).await
+    send(client, (&path, &body), how.key.clone(), format).await
 }
 
 /// Sends a control command, waits for it, and prints what it did.
 pub(in crate::command) async fn send(
     client: &Client,
-    path: &str,
-    body: &Value,
+    (path, body): (&str, &Value),
+    key: Option<String>,
     format: Format,
 ) -> anyhow::Result<Exit> {
-    let key = Uuid::now_v7().to_string();
+    let key = key.unwrap_or_else(|| Uuid::now_v7().to_string());
     let call = Call::post(path, body).key(&key).wait(WAIT);
     let answer = client
         .send_patiently(&call, PATIENCE, &CancellationToken::new())
         .await;
-    let answer = answer.and_then(Answer::success)?;
+    let answer = answer
+        .and_then(Answer::success)
+        .with_context(|| format!("send under key {key}"))?;
     format.record(&answer.body, || done(&answer.body))?;
     if answer.status == 202 {
         eprintln!("accepted and not decided yet; see: orderly lanes list");
@@ -265,7 +270,12 @@ async fn all(
         }
     }
     let path = format!("/v1/lanes/{verb}");
-    let found = client.fetch(&Call::post(&path, &body)).await?;
+    // Repeated under the same key, it is the same control commands again.
+    let key = how
+        .key
+        .clone()
+        .unwrap_or_else(|| Uuid::now_v7().to_string());
+    let found = client.fetch(&Call::post(&path, &body).key(&key)).await?;
     format.record(&found, || {
         let facts = ["matched", "accepted", "left"];
         output::facts(facts.map(|name| (name, found.get(name).map(plain).unwrap_or_default())))

@@ -28,6 +28,9 @@ pub(super) struct PauseArgs {
     /// Seconds after which it ends by itself
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u32>,
+    /// Idempotency key: the same key again is the same control command [default: a new one]
+    #[arg(long)]
+    key: Option<String>,
     #[command(flatten)]
     connection: ClientFlags,
 }
@@ -46,6 +49,9 @@ pub(super) struct ResumeArgs {
     /// Why
     #[arg(long, value_name = "TEXT")]
     reason: String,
+    /// Idempotency key: the same key again is the same control command [default: a new one]
+    #[arg(long)]
+    key: Option<String>,
     #[command(flatten)]
     connection: ClientFlags,
 }
@@ -57,12 +63,12 @@ pub(super) async fn pause(args: PauseArgs, format: Format) -> anyhow::Result<Exi
         body["expires_in_seconds"] = json!(seconds);
     }
     let path = format!("/v1/orders/{}/pause", args.order_id);
-    lanes::send(&client, &path, &body, format).await
+    lanes::send(&client, (&path, &body), args.key, format).await
 }
 
 pub(super) async fn resume(args: ResumeArgs, format: Format) -> anyhow::Result<Exit> {
     let client = args.connection.client()?;
     let body = json!({"reason": args.reason});
     let path = format!("/v1/orders/{}/resume", args.order_id);
-    lanes::send(&client, &path, &body, format).await
+    lanes::send(&client, (&path, &body), args.key, format).await
 }
