@@ -2,6 +2,7 @@
 
 use anyhow::Result;
 use orderly_domain::CommandId;
+use orderly_protocol::ControlKind;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
@@ -21,13 +22,16 @@ pub(crate) async fn versions(client: &Client, orders: &[Uuid]) -> Result<Vec<(Uu
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// Every outcome of these orders.
+/// Every outcome of these orders, but for control commands: they make no event.
 pub(crate) async fn outcomes(client: &Client, orders: &[Uuid]) -> Result<Vec<OutcomeRow>> {
     let rows = client
         .query(
             "select command_id, order_id, outcome = 'applied', version
-             from commands where order_id = any($1)",
-            &[&orders],
+             from commands where order_id = any($1) and type <> all($2)",
+            &[
+                &orders,
+                &ControlKind::ALL.map(ControlKind::as_str).as_slice(),
+            ],
         )
         .await?;
     let outcome = |row: &tokio_postgres::Row| OutcomeRow {

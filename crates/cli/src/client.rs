@@ -131,11 +131,13 @@ impl<'a> Call<'a> {
         self.method != Method::POST || self.idempotency_key.is_some()
     }
 
-    /// Commands go to the ingress, and so does the question what became of one; every other route is the dashboard's.
+    /// Commands go to the ingress, and so does the question what became of one; every other route, also those that steer an
+    /// order, is the dashboard's.
     fn is_for_ingress(&self) -> bool {
         let path = self.path.split('?').next().unwrap_or(self.path);
         let writes = self.method != Method::GET;
-        path.starts_with("/v1/commands") || (writes && path.starts_with("/v1/orders"))
+        let steers = path.ends_with("/pause") || path.ends_with("/resume");
+        path.starts_with("/v1/commands") || (writes && path.starts_with("/v1/orders") && !steers)
     }
 }
 

@@ -11,6 +11,7 @@ mod follow;
 pub(crate) mod healthcheck;
 mod history;
 pub(crate) mod keys;
+pub(crate) mod lanes;
 pub(crate) mod migrate;
 pub(crate) mod orders;
 pub(crate) mod race;

@@ -16,7 +16,7 @@ use orderly_http::Readiness;
 use orderly_payments::SandboxOptions;
 use orderly_protocol::limits;
 use orderly_store::{SessionProfile, Store};
-use orderly_worker::Resizing;
+use orderly_worker::{Resizing, SkipUndecidable};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
@@ -197,7 +197,9 @@ async fn serve(
         nodes: servers.amqp_nodes()?,
         ..Resizing::default()
     };
-    role::worker::start(&process, (&database_url, &amqp_url), None, resizing)?;
+    let urls = (&*database_url, &*amqp_url);
+    let steps = (resizing, SkipUndecidable::default());
+    role::worker::start(&process, urls, None, steps)?;
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let opening = async {

@@ -76,6 +76,7 @@ async fn run(
         Command::Keys(args) => command::keys::run(args, format).await,
         Command::Orders(args) => command::orders::run(args, format).await,
         Command::Commands(args) => command::commands::run(args, format).await,
+        Command::Lanes(args) => Box::pin(command::lanes::run(args, format)).await,
         Command::Stock(args) => command::stock::run(args, format).await,
         Command::Events(args) => Box::pin(command::events::run(args, format)).await,
         Command::Dead(args) => command::dead::run(args, format).await,

@@ -101,7 +101,7 @@ pub(crate) fn abort_on_panic() {
     let report = panic::take_hook();
     panic::set_hook(Box::new(move |panic| {
         report(panic);
-        if !orderly_worker::in_guarded_decision() {
+        if !orderly_domain::in_guarded_decision() {
             std::process::abort();
         }
     }));

@@ -105,6 +105,10 @@ points! {
     BeforeSingles = "before_singles" in [Worker];
     /// The command at fault is found, and not parked.
     BeforeParking = "before_parking" in [Worker];
+    /// A part of a release is committed and handed to the finisher, and more is to come.
+    AfterReleasePart = "after_release_part" in [Worker];
+    /// The last part of a release is written, with the outcome of its control command, and not committed.
+    BeforeReleaseEnd = "before_release_end" in [Worker];
     /// A subscription ends; what was committed may not be published.
     BeforeDrain = "before_drain" in [Worker];
     /// What was committed is published and acknowledged; the channel is open.

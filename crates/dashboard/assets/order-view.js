@@ -23,12 +23,15 @@ export const loading = () => h("p", { class: "empty" }, "Reading …");
 
 export const failed = ({ title, text }) => h("div", { class: "placeholder failed", role: "alert" }, h("p", {}, h("b", {}, title)), h("p", {}, text));
 
+/** Reasons to wait, in a word; a server may know more of them. */
+const WAITS = { parked: "Parked", paused: "Paused", releasing: "Released" };
+
 /** Why it does not move, where it does not. */
 export function notices(order) {
   const { waiting } = order;
   return [
     order.held && h("p", { class: "notice" }, h("b", {}, "Held: "), order.hold_reason ?? ""),
-    waiting && h("p", { class: "notice" }, h("b", {}, `Parked since ${date(Date.parse(waiting.since))}: `),
+    waiting && h("p", { class: "notice" }, h("b", {}, `${WAITS[waiting.reason] ?? "Waiting"} since ${date(Date.parse(waiting.since))}: `),
       `${waiting.detail}. ${count(waiting.commands, "command")} in its lane.`),
   ];
 }

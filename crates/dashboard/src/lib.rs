@@ -1,8 +1,8 @@
 //! Role dashboard: the web page and its session, everything that is read over HTTP, live events, and writes of stock and keys.
 //!
 //! Reads come from Postgres, live events from the stream. Stock and keys are written in one transaction each by crate
-//! store, under the rules of crate domain. It decides nothing about orders, and sends only the commands by which operators resolve
-//! what could not be read.
+//! store, under the rules of crate domain. What operators do to a lane, or to what could not be read, is sent to the order's
+//! shard. It decides nothing about orders.
 
 #![allow(
     clippy::module_name_repetitions,
@@ -14,6 +14,7 @@ mod dead_letters;
 mod etag;
 mod failure;
 mod keys;
+mod lanes;
 mod operator;
 mod orders;
 mod page;
@@ -28,6 +29,7 @@ use axum::Router;
 use axum::routing::{delete, get, post};
 
 pub use dead_letters::count_dead_letters;
+pub use lanes::Controls;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -82,5 +84,6 @@ pub fn router(state: DashboardState) -> Router {
             post(dead_letters::discard::handle),
         )
         .route("/v1/events", get(sse::events))
+        .merge(lanes::routes())
         .with_state(state)
 }

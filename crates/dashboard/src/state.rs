@@ -5,7 +5,7 @@ use orderly_broker::CommandPublisher;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
-use crate::{CookieSecurity, Depths, EventHub};
+use crate::{Controls, CookieSecurity, Depths, EventHub};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -20,6 +20,8 @@ pub struct DashboardState {
     pub publisher: CommandPublisher,
     /// What waits in the queues.
     pub depths: Depths,
+    /// The way of control commands.
+    pub controls: Controls,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
     pub key_environment: String,
     /// When the cookie of a session may travel over TLS only.
@@ -47,5 +49,11 @@ impl FromRef<DashboardState> for EventHub {
 impl FromRef<DashboardState> for Depths {
     fn from_ref(state: &DashboardState) -> Self {
         state.depths.clone()
+    }
+}
+
+impl FromRef<DashboardState> for Controls {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.controls.clone()
     }
 }

@@ -8,6 +8,7 @@ mod decide;
 mod event;
 mod evolve;
 mod faults;
+mod guard;
 mod id;
 mod kind;
 pub mod limits;
@@ -26,6 +27,7 @@ pub use command::{
 pub use decide::{Decision, SkuNotLoaded, allowed_commands, decide};
 pub use event::{Effect, Event};
 pub use evolve::{Unreplayable, evolve};
+pub use guard::{guarded, in_guarded_decision};
 pub use id::{CommandId, OrderId, PaymentId, ProducerId, RefundId, Sku, Version};
 pub use kind::ActionKind;
 pub use money::{Currency, MAX_AMOUNT_MINOR};

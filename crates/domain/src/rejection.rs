@@ -106,11 +106,17 @@ pub enum RejectionCode {
     InsufficientStock,
     /// A control command that names a command which is not the head of its lane.
     NotHead,
+    /// A control command about a lane that is not there.
+    NotParked,
+    /// A control command that takes a pause away which is not there.
+    NotPaused,
+    /// A control command that would decide commands of a paused order.
+    OrderPaused,
 }
 
 impl RejectionCode {
     /// Every code.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 18] = [
         Self::OrderExists,
         Self::OrderNotFound,
         Self::VersionConflict,
@@ -126,6 +132,9 @@ impl RejectionCode {
         Self::UnknownSku,
         Self::InsufficientStock,
         Self::NotHead,
+        Self::NotParked,
+        Self::NotPaused,
+        Self::OrderPaused,
     ];
 
     /// The code as text.
@@ -147,6 +156,9 @@ impl RejectionCode {
             Self::UnknownSku => "unknown_sku",
             Self::InsufficientStock => "insufficient_stock",
             Self::NotHead => "not_head",
+            Self::NotParked => "not_parked",
+            Self::NotPaused => "not_paused",
+            Self::OrderPaused => "order_paused",
         }
     }
 

@@ -9,7 +9,7 @@ use crate::field::{FieldFault, INVALID_VALUE, printable};
 use crate::fingerprint::Fingerprint;
 use crate::json::parse_json;
 use crate::timestamp::{self, Timestamp};
-use crate::{action, limits, serde_id};
+use crate::{Control, ControlKind, action, limits, serde_id};
 
 /// One command with all that its way needs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -112,18 +112,30 @@ impl Envelope {
     /// # Errors
     /// If this version knows no such command, or its data is not of the command's form.
     pub fn command(&self) -> Result<Command, Vec<FieldFault>> {
-        let data = parse_json(self.data.get().as_bytes()).map_err(|fault| {
-            vec![FieldFault {
-                pointer: fault.pointer.unwrap_or_default(),
-                code: INVALID_VALUE.to_owned(),
-                detail: fault.detail,
-            }]
-        })?;
+        let data = self.parsed_data()?;
         Ok(Command {
             command_id: self.command_id,
             order_id: self.order_id,
             expected_version: self.expected_version,
             action: action::parse_action(&self.action_type, &data)?,
+        })
+    }
+
+    /// The control command inside, if its type says that it is one. Faults point into `data`.
+    #[must_use]
+    pub fn control(&self) -> Option<Result<Control, Vec<FieldFault>>> {
+        let kind = ControlKind::parse(&self.action_type)?;
+        let data = self.parsed_data();
+        Some(data.and_then(|data| Control::parse(kind, &data)))
+    }
+
+    fn parsed_data(&self) -> Result<serde_json::Value, Vec<FieldFault>> {
+        parse_json(self.data.get().as_bytes()).map_err(|fault| {
+            vec![FieldFault {
+                pointer: fault.pointer.unwrap_or_default(),
+                code: INVALID_VALUE.to_owned(),
+                detail: fault.detail,
+            }]
         })
     }
 

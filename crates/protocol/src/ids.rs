@@ -11,6 +11,10 @@ pub const PAYMENTS_PRODUCER: ProducerId = ProducerId(uuid!("08d7a81d-49b0-5582-a
 
 /// `UUIDv5` of the URL namespace and `https://orderly.dev/dead-letters`.
 const DEAD_LETTERS: Uuid = uuid!("ac688acb-1abe-512a-b21a-3bd56d62d181");
+/// The producer of the control commands that Orderly gives by itself, as the one that ends an expired pause: `UUIDv5` of the
+/// URL namespace and `https://orderly.dev/producers/operations`.
+pub const OPERATIONS_PRODUCER: ProducerId =
+    ProducerId(uuid!("39dd34c2-0ff3-598f-97cf-0a4ffcc1154d"));
 
 /// The id of the command that `producer` sends under `key` (without the quotes of the header): `UUIDv5`.
 #[must_use]
@@ -28,6 +32,18 @@ pub fn put_command_id(producer: ProducerId, order_id: OrderId) -> CommandId {
 #[must_use]
 pub fn mint_command_id() -> CommandId {
     CommandId(Uuid::now_v7())
+}
+
+/// The id of the command that an edit puts in the place of its head: a redelivery of the edit makes the same one.
+#[must_use]
+pub fn replacement_id(edit: CommandId) -> CommandId {
+    CommandId(Uuid::new_v5(&edit.0, b"replacement"))
+}
+
+/// The id of the control command that ends this pause when it expires, whichever process sends it, and however often.
+#[must_use]
+pub fn pause_end_id(pause: CommandId) -> CommandId {
+    CommandId(Uuid::new_v5(&pause.0, b"expired"))
 }
 
 /// The id of the order that a keyed `POST /v1/orders` creates when it names none, so that a retry is the same order.
@@ -76,6 +92,15 @@ mod tests {
         assert_eq!(PAYMENTS_PRODUCER.0, derived);
         let derived = Uuid::new_v5(&Uuid::NAMESPACE_URL, b"https://orderly.dev/dead-letters");
         assert_eq!(DEAD_LETTERS, derived);
+    }
+
+    #[test]
+    fn operations_producer_is_derived_from_its_url() {
+        let derived = Uuid::new_v5(
+            &Uuid::NAMESPACE_URL,
+            b"https://orderly.dev/producers/operations",
+        );
+        assert_eq!(OPERATIONS_PRODUCER.0, derived);
     }
 
     #[test]

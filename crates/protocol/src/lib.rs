@@ -17,12 +17,14 @@ mod action;
 pub mod api_key;
 pub mod audit;
 mod cloudevent;
+mod control;
 mod envelope;
 mod event;
 mod field;
 mod fingerprint;
 pub mod ids;
 mod json;
+pub mod lane;
 pub mod limits;
 mod marker;
 mod message;
@@ -45,6 +47,9 @@ mod write;
 
 pub use action::{action_data, parse_action};
 pub use cloudevent::{CloudEvent, EventsUnreadable, decode_events, encode_events};
+pub use control::{
+    Control, ControlAct, ControlKind, LaneGroupRequest, LaneRequest, OrderRequest, Replacement,
+};
 pub use envelope::{Envelope, EnvelopeError};
 pub use event::{
     EventHeader, EventUnreadable, RecordedEvent, event_data, parse_event, parse_event_data,

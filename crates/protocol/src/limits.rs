@@ -48,3 +48,15 @@ pub const FAULTS: usize = 100;
 
 /// Longest wait that a client may ask for with `Prefer: wait`, in seconds: below the idle timeout of common proxies (60 s).
 pub const WAIT_SECONDS: u64 = 30;
+
+/// Characters of an operator's reason: a sentence or two, which stand in lists and logs.
+pub const REASON_CHARS: usize = 500;
+
+/// Longest pause with an end, in seconds: 30 days. What waits longer would be older than outcomes are kept.
+pub const PAUSE_SECONDS: u32 = 30 * 24 * 60 * 60;
+
+/// Lanes that one request may act on: with [`GROUP_PER_SECOND`], what a request can do while somebody waits for its answer.
+pub const GROUP_LANES: u32 = 500;
+
+/// Lanes that one request may act on within a second: what they release must not crowd out what comes in.
+pub const GROUP_PER_SECOND: u32 = 50;

@@ -97,6 +97,8 @@ problem_codes! {
     RequestTimeout "request_timeout" 408 true "The request did not arrive in time";
     /// The order exists already, with other content.
     OrderExists "order_exists" 409 false "The order exists already";
+    /// The command is not the head of its order's lane.
+    NotHead "not_head" 409 false "The command is not the head of its lane";
     /// A stock level below what orders hold.
     StockBelowReserved "stock_below_reserved" 409 false "Stock cannot fall below what is reserved";
     /// A resize is under way, and this cannot be done beside it.
@@ -215,6 +217,9 @@ fn rejection_status(code: &str) -> (u16, &'static str) {
         RejectionCode::UnknownRefund => (409, "The order has no such refund"),
         RejectionCode::InsufficientStock => (409, "Not enough stock is available"),
         RejectionCode::NotHead => (409, "The command is not the head of its lane"),
+        RejectionCode::NotParked => (409, "The order has no lane"),
+        RejectionCode::NotPaused => (409, "The order is not paused"),
+        RejectionCode::OrderPaused => (409, "The order is paused"),
         RejectionCode::VersionConflict => (412, ProblemCode::VersionConflict.title()),
         RejectionCode::InvalidAmount => (422, "An amount is out of bounds"),
         RejectionCode::InvalidQuantity => (422, "A quantity is out of bounds"),

@@ -6,6 +6,7 @@
 //! Lock order, the same everywhere: shard row, stock rows by SKU, outcomes by command id. Nothing else is shared between
 //! shards, so two batches can only wait for each other in one direction.
 
+mod lane;
 mod read;
 mod row;
 mod session;
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
+pub use lane::{ControlRecord, LaneEntry, LaneState, LaneWrite, LoadedLane, Pause, Releasing};
 pub use read::{Found, Known, LoadedOrder};
 pub use row::{
     Conflict, DeadLetter, NewEvent, NewOutcome, OrderWrite, Parked, ParkedReason, StockWriteRow,

@@ -20,6 +20,7 @@ mod event;
 mod generation;
 mod holder;
 mod key;
+mod lane;
 mod listen;
 mod migrate;
 mod order;
@@ -36,8 +37,9 @@ mod worker;
 pub use attempt::Attempt;
 pub use audit::{Actor, ActorKey, AuditEntry, AuditFilter, AuditPage, AuditPlace};
 pub use batch::{
-    BatchTransaction, Conflict, DeadLetter, Found, Known, LoadedOrder, NewEvent, NewOutcome,
-    OrderWrite, Parked, ParkedReason, StockWriteRow, Writes,
+    BatchTransaction, Conflict, ControlRecord, DeadLetter, Found, Known, LaneEntry, LaneState,
+    LaneWrite, LoadedLane, LoadedOrder, NewEvent, NewOutcome, OrderWrite, Parked, ParkedReason,
+    Pause, Releasing, StockWriteRow, Writes,
 };
 pub use command::ParkedCommand;
 pub use dead_letter::{
@@ -46,10 +48,11 @@ pub use dead_letter::{
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout, ServedGeneration};
 pub use key::{ApiKey, NewApiKey};
-pub use order::{Lane, OrderRow};
+pub use lane::{ExpiredPause, Lane, LaneHead};
+pub use order::OrderRow;
 pub use order_list::{OrderFilter, OrderPage, OrderPlace, OrderSummary};
 pub use ownership::Fence;
-pub use pause::Pause;
+pub use pause::ShardPause;
 pub use relay::RelayLock;
 pub use resize::{Resize, ResizeRefusal, ResizeStep};
 pub use stock::{StockRow, StockWrite, StockWriteResult};

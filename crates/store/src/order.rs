@@ -1,4 +1,4 @@
-//! Reads of one order: as it is now, and why it is not moving.
+//! Reads of one order as it is now, and of what could not be read.
 
 use orderly_domain::{OrderId, Version};
 use orderly_protocol::Timestamp;
@@ -22,19 +22,6 @@ pub struct OrderRow {
     pub created_at: Timestamp,
     /// When it changed last.
     pub updated_at: Timestamp,
-}
-
-/// The lane of an order whose commands are parked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Lane {
-    /// Why the head could not be decided, as a stable code.
-    pub reason: String,
-    /// The same in words.
-    pub detail: String,
-    /// Since when.
-    pub parked_at: Timestamp,
-    /// How many commands wait in it.
-    pub commands: i64,
 }
 
 struct OrderCells {
@@ -62,35 +49,6 @@ impl Store {
         )
         .await?;
         cells.map(OrderRow::try_from).transpose()
-    }
-
-    /// The order's lane, if its commands are parked.
-    ///
-    /// # Errors
-    /// Any fault of the database.
-    pub async fn lane(&self, order_id: OrderId) -> Result<Option<Lane>, StoreError> {
-        bounded(
-            sqlx::query_as!(
-                Lane,
-                r#"select reason, detail, parked_at,
-                       (select count(*) from lane_entries where order_id = lanes.order_id) as "commands!"
-                   from lanes where order_id = $1"#,
-                order_id.0,
-            )
-            .fetch_optional(self.pool()),
-        )
-        .await
-    }
-
-    /// How many orders have a lane.
-    ///
-    /// # Errors
-    /// Any fault of the database.
-    pub async fn parked_orders(&self) -> Result<i64, StoreError> {
-        bounded(
-            sqlx::query_scalar!(r#"select count(*) as "count!" from lanes"#).fetch_one(self.pool()),
-        )
-        .await
     }
 }
 

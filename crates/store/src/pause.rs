@@ -11,7 +11,7 @@ use crate::{Actor, AuditEntry, Store, StoreError};
 
 /// A pause that holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pause {
+pub struct ShardPause {
     /// The shard; none: all of them.
     pub shard: Option<ShardId>,
     /// The API key that did it.
@@ -33,7 +33,7 @@ struct Cells {
     expires_at: Option<Timestamp>,
 }
 
-impl From<Cells> for Pause {
+impl From<Cells> for ShardPause {
     fn from(cells: Cells) -> Self {
         let shard = cells.generation.zip(cells.shard);
         Self {
@@ -57,7 +57,7 @@ impl Store {
         shard: Option<ShardId>,
         actor: &Actor,
         expires_in: Option<Duration>,
-    ) -> Result<Option<Pause>, StoreError> {
+    ) -> Result<Option<ShardPause>, StoreError> {
         bounded(async {
             let mut tx = self.pool().begin().await?;
             // The lock of whoever asks for a resize, or begins to unbind: one of the two sees the other.
@@ -90,7 +90,7 @@ impl Store {
                 append(&mut tx, &entry).await?;
             }
             tx.commit().await?;
-            Ok::<_, StoreError>(cells.map(Pause::from))
+            Ok::<_, StoreError>(cells.map(ShardPause::from))
         })
         .await
     }
@@ -128,7 +128,7 @@ impl Store {
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn pauses(&self) -> Result<Vec<Pause>, StoreError> {
+    pub async fn pauses(&self) -> Result<Vec<ShardPause>, StoreError> {
         let cells = bounded(
             sqlx::query_as!(
                 Cells,
@@ -139,7 +139,7 @@ impl Store {
             .fetch_all(self.pool()),
         )
         .await?;
-        Ok(cells.into_iter().map(Pause::from).collect())
+        Ok(cells.into_iter().map(ShardPause::from).collect())
     }
 }
 

@@ -4,7 +4,7 @@
 //! tables can be walked side by side on one connection.
 
 use orderly_domain::{CommandId, OrderId, Sku, StockMovement, Version};
-use orderly_protocol::{CommandOutcome, RecordedEvent};
+use orderly_protocol::{CommandOutcome, ControlKind, RecordedEvent};
 use sqlx::{Postgres, Transaction};
 use uuid::Uuid;
 
@@ -167,7 +167,7 @@ impl Snapshot {
         events.into_iter().map(RecordedEvent::try_from).collect()
     }
 
-    /// Outcomes after `after`, by order id and command id.
+    /// Outcomes after `after`, by order id and command id. Without those of control commands, which make no event.
     ///
     /// # Errors
     /// Any fault of the database.
@@ -181,12 +181,13 @@ impl Snapshot {
                 r#"select command_id, order_id, producer, type as action_type, fingerprint, outcome,
                        version, rejection::text, accepted_at, decided_at
                    from commands
-                   where (order_id, command_id) > ($1, $2)
+                   where (order_id, command_id) > ($1, $2) and type <> all($4)
                    order by order_id, command_id
                    limit $3"#,
                 after.map_or(BEFORE_ALL_IDS, |(order_id, _)| order_id.0),
                 after.map_or(BEFORE_ALL_IDS, |(_, command_id)| command_id.0),
                 PAGE_ROWS,
+                &ControlKind::ALL.map(|kind| kind.as_str().to_owned()),
             )
             .fetch_all(&mut *self.tx),
         )

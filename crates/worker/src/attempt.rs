@@ -90,6 +90,7 @@ impl Attempts {
 fn suspect_bytes(batch: &Batch) -> &[u8] {
     match batch.work.first() {
         Some(Work::Command(item)) => &item.bytes,
+        Some(Work::Control(control)) => &control.item.bytes,
         Some(Work::Foreign { bytes, .. } | Work::Unreadable { bytes, .. }) => bytes,
         Some(Work::Marker(_)) | None => &[],
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use orderly_domain::{
     CommandId, Decision, Event, Order, OrderId, Rejection, Sku, SkuNotLoaded, StockLevels, Version,
-    decide, evolve, movements,
+    decide, evolve, guarded, movements,
 };
 use orderly_protocol::{
     Outcome, RecordedEvent, RejectionBody, Reply, ShardId, Timestamp, event_data,
@@ -18,12 +18,14 @@ use orderly_store::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::guard::guarded;
 use crate::intake::{Batch, Item, Undecidable, Work};
+use crate::skip::SkipUndecidable;
 
 mod page;
+mod release;
 
 use page::Page;
+pub(crate) use release::Release;
 
 /// Outcomes are kept for 30 days at least. A command accepted longer ago than that, less a day of margin between clocks and
 /// clean-up, may have had one that is gone.
@@ -40,6 +42,8 @@ pub(crate) struct Book {
     pages: HashMap<OrderId, Page>,
     stock: StockLevels,
     moved: BTreeSet<Sku>,
+    /// In whose delivery everything of this batch is written, if it is not each command's own.
+    released_by: Option<CommandId>,
     writes: Writes,
     effects: Effects,
 }
@@ -69,6 +73,7 @@ impl Book {
             pages: HashMap::new(),
             stock: StockLevels::default(),
             moved: BTreeSet::new(),
+            released_by: None,
             writes: Writes::default(),
             effects: Effects::default(),
         };
@@ -95,10 +100,10 @@ impl Book {
         self.pages.extend(pages);
     }
 
-    /// Every SKU that a decision of this batch can look at or move, in SKU order, each once.
-    pub(crate) fn wanted_skus(&self, batch: &Batch) -> Vec<Sku> {
+    /// Every SKU that a decision about these can look at or move, in SKU order, each once.
+    pub(crate) fn wanted_skus<'a>(&self, items: impl Iterator<Item = &'a Item>) -> Vec<Sku> {
         let mut wanted = BTreeSet::new();
-        for item in batch.items() {
+        for item in items {
             let (Ok(command), Some(page)) = (&item.command, self.pages.get(&item.order_id)) else {
                 continue;
             };
@@ -120,12 +125,17 @@ impl Book {
     }
 
     /// Takes the batch's work, one after the other.
-    pub(crate) fn decide(&mut self, batch: &Batch) -> Result<(), SkuNotLoaded> {
+    pub(crate) fn decide(
+        &mut self,
+        batch: &Batch,
+        skip: &SkipUndecidable,
+    ) -> Result<(), SkuNotLoaded> {
         for work in &batch.work {
             match work {
-                Work::Command(item) => self.take(item)?,
+                Work::Command(item) => self.take(item, skip)?,
                 // Recorded by `process`: no command, no order.
                 Work::Marker(_) => {}
+                Work::Control(_) => unreachable!("a control command is a batch of its own kind"),
                 Work::Foreign { order_id, bytes } => {
                     self.effects.forwards.push((Some(*order_id), bytes.clone()));
                 }
@@ -149,7 +159,7 @@ impl Book {
     }
 
     /// One command: known, behind its lane, undecidable, or decided.
-    fn take(&mut self, item: &Item) -> Result<(), SkuNotLoaded> {
+    fn take(&mut self, item: &Item, skip: &SkipUndecidable) -> Result<(), SkuNotLoaded> {
         let known = self
             .known
             .get(&item.command_id)
@@ -166,20 +176,28 @@ impl Book {
             self.park(item, None);
             return Ok(());
         }
-        match self.judge(item) {
-            Ok(Judgement::Applied { event, after }) => self.record_applied(item, &event, *after),
-            Ok(Judgement::Rejected(rejection)) => self.record_rejected(item, &rejection),
-            Ok(Judgement::NotLoaded(missing)) => return Err(missing),
+        match self.judge(item, self.at) {
+            Err(reason) if skip.contains(&item.action_type) => self.skip(item, reason),
             Err(reason) => self.park(item, Some(reason)),
+            Ok(judgement) => self.record(item, judgement)?,
         }
         Ok(())
     }
 
-    /// Decides without changing anything yet.
-    fn judge(&self, item: &Item) -> Result<Judgement, Undecidable> {
+    fn record(&mut self, item: &Item, judgement: Judgement) -> Result<(), SkuNotLoaded> {
+        match judgement {
+            Judgement::Applied { event, after } => self.record_applied(item, &event, *after),
+            Judgement::Rejected(rejection) => self.record_rejected(item, &rejection),
+            Judgement::NotLoaded(missing) => return Err(missing),
+        }
+        Ok(())
+    }
+
+    /// Decides without changing anything yet. The command was seen to have no outcome at `seen_at`.
+    fn judge(&self, item: &Item, seen_at: Timestamp) -> Result<Judgement, Undecidable> {
         let command = item.command.as_ref().map_err(Clone::clone)?;
         if let Some(accepted_at) = item.accepted_at
-            && self.at - accepted_at > OLDEST_UNDECIDED
+            && seen_at - accepted_at > OLDEST_UNDECIDED
         {
             return Err(Undecidable {
                 code: "accepted_too_long_ago",
@@ -237,7 +255,7 @@ impl Book {
                 recorded_at: self.at,
                 traceparent: item.traceparent.clone(),
             },
-            delivery_id: item.command_id,
+            delivery_id: self.released_by.unwrap_or(item.command_id),
         });
         let version = after.version;
         page.order = Ok(Some(after));
@@ -281,6 +299,13 @@ impl Book {
             rejection,
             accepted_at: item.accepted_at.unwrap_or(self.at),
         });
+    }
+
+    /// The command is given up, so that its order goes on without it.
+    fn skip(&mut self, item: &Item, why: Undecidable) {
+        let version = self.pages[&item.order_id].version();
+        let rejection = discarded(why.code, why.detail);
+        self.record_outcome(item, Outcome::Discarded, version, Some(rejection));
     }
 
     /// The command joins its order's lane; with a reason, as its head.
@@ -359,6 +384,16 @@ impl Book {
             })
             .collect();
         (self.writes, self.effects)
+    }
+}
+
+/// Why a command was not applied, if no rule of an order says so.
+fn discarded(code: &str, detail: String) -> RejectionBody {
+    RejectionBody {
+        code: code.to_owned(),
+        detail,
+        errors: Vec::new(),
+        allowed_commands: Vec::new(),
     }
 }
 

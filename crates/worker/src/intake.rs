@@ -6,16 +6,16 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use orderly_broker::Delivery;
-use orderly_domain::{Action, Command, CommandId, OrderId, ProducerId};
+use orderly_domain::{Action, Command, CommandId, OrderId, ProducerId, guarded};
 use orderly_protocol::{
-    Envelope, EnvelopeError, Fingerprint, Marker, ShardId, Timestamp, decode_commands,
+    Control, Envelope, EnvelopeError, Fingerprint, Marker, ShardId, Timestamp, decode_commands,
     describe_faults, limits, names, shard_of,
 };
+use orderly_store::LaneEntry;
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::failure::ShardError;
-use crate::guard::guarded;
 
 /// From this delivery of a message on its commands run alone, each with a recorded attempt: three deliveries mean that
 /// two owners lost it, and one of its neighbours may be what ends them.
@@ -26,6 +26,8 @@ const ALONE_FROM_DELIVERY: u32 = 3;
 pub(crate) enum Work {
     /// A command for this shard.
     Command(Box<Item>),
+    /// A control command for this shard.
+    Control(Box<ControlItem>),
     /// A command whose order lives on another shard.
     Foreign {
         /// Whose shard it belongs to.
@@ -62,6 +64,26 @@ pub(crate) struct Item {
     /// The command, or why its order's lane must hold it.
     pub(crate) command: Result<Command, Undecidable>,
     pub(crate) redelivered: bool,
+}
+
+/// A control command as it came. It is a batch of its own, or several: what it releases is cut to their size.
+#[derive(Clone, Debug)]
+pub(crate) struct ControlItem {
+    pub(crate) item: Item,
+    /// What to do, or why it cannot be read.
+    pub(crate) control: Result<Control, Undecidable>,
+    pub(crate) part: Part,
+}
+
+/// How much of a lane the next transaction of a release takes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// As much as a batch may hold.
+    Full,
+    /// One command: one of the others is at fault, or ends its process.
+    One,
+    /// One command that is not decided, but becomes the head again: it is at fault.
+    GivenUp(Undecidable),
 }
 
 /// Why a command cannot be decided now.
@@ -170,13 +192,21 @@ impl Intake {
     }
 
     fn sort(&self, bytes: Bytes, delivery: &Delivery) -> Work {
-        let item = match Envelope::decode(&bytes) {
-            Ok(envelope) => Item::readable(envelope, bytes, delivery.redelivered),
+        let (item, control) = match Envelope::decode(&bytes) {
+            Ok(envelope) => {
+                let control = read_control(&envelope);
+                let item = Item::readable(envelope, bytes, delivery.redelivered);
+                (item, control)
+            }
             Err(EnvelopeError::Unreadable {
                 order_id,
                 command_id,
                 detail,
-            }) => Item::unreadable(order_id, command_id, detail, bytes, delivery.redelivered),
+            }) => {
+                let redelivered = delivery.redelivered;
+                let item = Item::unreadable(order_id, command_id, detail, bytes, redelivered);
+                (item, None)
+            }
             Err(EnvelopeError::NoOrder { detail }) => {
                 return Work::Unreadable {
                     bytes,
@@ -185,17 +215,23 @@ impl Intake {
                 };
             }
         };
-        if shard_of(item.order_id, self.shard_count) == self.shard.shard {
-            Work::Command(Box::new(item))
-        } else {
-            Work::Foreign {
+        if shard_of(item.order_id, self.shard_count) != self.shard.shard {
+            return Work::Foreign {
                 order_id: item.order_id,
                 bytes: item.bytes,
-            }
+            };
+        }
+        match control {
+            None => Work::Command(Box::new(item)),
+            Some(control) => Work::Control(Box::new(ControlItem {
+                item,
+                control,
+                part: Part::Full,
+            })),
         }
     }
 
-    /// The next batch, in order, within the limits; a suspect alone. None when there is nothing to do.
+    /// The next batch, in order, within the limits; a suspect or a control command alone. None when there is nothing to do.
     ///
     /// # Errors
     /// Everything before a message of an unknown schema is done.
@@ -215,14 +251,21 @@ impl Intake {
             let full = batch.work.len() >= limits::BATCH_COMMANDS
                 || lines + next_lines > limits::BATCH_LINES
                 || bytes + next_bytes > limits::BATCH_BYTES;
-            let alone = next.suspect || batch.suspect || next.work.is_last() || batch.is_last();
-            if !batch.work.is_empty() && (full || alone) {
+            let alone = next.suspect || next.work.is_control() || next.work.is_last();
+            let after_alone = batch.suspect || batch.control().is_some() || batch.is_last();
+            if !batch.work.is_empty() && (full || alone || after_alone) {
                 break;
             }
             let next = self.queue.pop_front().expect("the front was just seen");
             (lines, bytes) = (lines + next_lines, bytes + next_bytes);
             batch.suspect = next.suspect;
             batch.work.push(next.work);
+            if batch.suspect
+                && let [Work::Control(control)] = batch.work.as_mut_slice()
+            {
+                // What may have ended its process is the next command of the lane: alone it can be told.
+                control.part = Part::One;
+            }
             if next.ends.is_some() {
                 batch.last_delivery = next.ends;
             }
@@ -256,8 +299,40 @@ impl Batch {
     pub(crate) fn items(&self) -> impl Iterator<Item = &Item> {
         self.work.iter().filter_map(|work| match work {
             Work::Command(item) => Some(item.as_ref()),
+            Work::Control(control) => Some(&control.item),
             _ => None,
         })
+    }
+
+    /// The control command that is this batch.
+    pub(crate) fn control(&self) -> Option<&ControlItem> {
+        match self.work.as_slice() {
+            [Work::Control(control)] => Some(control),
+            _ => None,
+        }
+    }
+
+    /// A part of the release is committed and on its way out: what earlier deliveries left is published, too.
+    pub(crate) fn part_is_done(&mut self) {
+        if let [Work::Control(control)] = self.work.as_mut_slice() {
+            control.item.redelivered = false;
+        }
+    }
+
+    /// One of the commands that this part of a release takes is at fault: they run alone, and alone it becomes the head again.
+    pub(crate) fn narrow(&mut self, why: Undecidable) {
+        if let [Work::Control(control)] = self.work.as_mut_slice() {
+            control.part = match control.part {
+                Part::Full => Part::One,
+                Part::One | Part::GivenUp(_) => Part::GivenUp(why),
+            };
+        }
+    }
+
+    /// Whether the next command of a release is not to be decided.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let part = self.control().map(|control| &control.part);
+        matches!(part, Some(Part::GivenUp(_)))
     }
 
     /// Their ids, in order.
@@ -286,19 +361,27 @@ impl Batch {
             })
     }
 
-    /// Marks the only command of this batch as one that its lane must hold.
+    /// Marks the only command of this batch as one that its lane must hold; of a control command, the one that it releases
+    /// next.
     pub(crate) fn give_up(&mut self, reason: Undecidable) {
-        if let [Work::Command(item)] = self.work.as_mut_slice() {
-            item.command = Err(reason);
+        match self.work.as_mut_slice() {
+            [Work::Command(item)] => item.command = Err(reason),
+            [Work::Control(control)] => control.part = Part::GivenUp(reason),
+            _ => {}
         }
     }
 }
 
 impl Work {
+    fn is_control(&self) -> bool {
+        matches!(self, Self::Control(_))
+    }
+
     /// Order lines and bytes, as the batch limits count them.
     fn weight(&self) -> (usize, usize) {
         match self {
             Self::Command(item) => (item.lines(), item.bytes.len()),
+            Self::Control(control) => (0, control.item.bytes.len()),
             Self::Foreign { bytes, .. } | Self::Unreadable { bytes, .. } => (0, bytes.len()),
             Self::Marker(_) => (0, 0),
         }
@@ -312,6 +395,7 @@ impl Work {
     pub(crate) fn forward(self) -> Option<(Option<OrderId>, Bytes)> {
         match self {
             Self::Command(item) => Some((Some(item.order_id), item.bytes)),
+            Self::Control(control) => Some((Some(control.item.order_id), control.item.bytes)),
             Self::Foreign { order_id, bytes } => Some((Some(order_id), bytes)),
             Self::Unreadable { bytes, .. } => Some((None, bytes)),
             Self::Marker(_) => None,
@@ -319,8 +403,36 @@ impl Work {
     }
 }
 
+fn read_control(envelope: &Envelope) -> Option<Result<Control, Undecidable>> {
+    let read = envelope.control()?;
+    Some(read.map_err(|faults| Undecidable {
+        code: "unreadable_command",
+        detail: describe_faults(&faults),
+    }))
+}
+
 impl Item {
-    fn readable(envelope: Envelope, bytes: Bytes, redelivered: bool) -> Self {
+    /// A command out of a lane, as this build reads it now. Who sent it and what it is stays as it was recorded.
+    pub(crate) fn parked(order_id: OrderId, entry: &LaneEntry) -> Self {
+        let bytes = Bytes::copy_from_slice(&entry.envelope);
+        let read = match Envelope::decode(&bytes) {
+            Ok(envelope) => Self::readable(envelope, bytes, false),
+            Err(EnvelopeError::Unreadable { detail, .. } | EnvelopeError::NoOrder { detail }) => {
+                Self::unreadable(order_id, Some(entry.command_id), detail, bytes, false)
+            }
+        };
+        Self {
+            command_id: entry.command_id,
+            order_id,
+            producer: entry.producer,
+            action_type: entry.action_type.clone(),
+            fingerprint: entry.fingerprint,
+            accepted_at: Some(entry.accepted_at),
+            ..read
+        }
+    }
+
+    pub(crate) fn readable(envelope: Envelope, bytes: Bytes, redelivered: bool) -> Self {
         let command = match guarded(|| envelope.command()) {
             Ok(read) => read.map_err(|faults| describe_faults(&faults)),
             Err(panic) => Err(panic),
@@ -372,7 +484,7 @@ impl Item {
         }
     }
 
-    fn lines(&self) -> usize {
+    pub(crate) fn lines(&self) -> usize {
         match self.command.as_ref().map(|command| &command.action) {
             Ok(Action::Place(place)) => place.lines.len(),
             Ok(Action::Amend(amend)) => amend.lines.len(),

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use crate::book::{Book, Effects};
 use crate::failure::ProcessError;
 use crate::intake::{Batch, Work};
+use crate::skip::SkipUndecidable;
 
 /// What a committed batch leaves to publish, answer and forward.
 #[derive(Debug)]
@@ -18,6 +19,8 @@ pub(crate) struct Committed {
     pub(crate) decided: Vec<Decided>,
     /// Seconds from fence to commit.
     pub(crate) took: f64,
+    /// More of a release is to come before the delivery is done.
+    pub(crate) more: bool,
 }
 
 /// A command's outcome, as far as the metrics want it.
@@ -42,6 +45,7 @@ pub(crate) async fn process(
     store: &Store,
     fence: &Fence,
     batch: &Batch,
+    skip: &SkipUndecidable,
 ) -> Result<Committed, ProcessError> {
     let begun = Instant::now();
 
@@ -66,11 +70,15 @@ pub(crate) async fn process(
     reach(CrashPoint::AfterEventsOfDeliveries)?;
 
     // load: the stock that they can touch, locked in SKU order.
-    book.stock(transaction.lock_stock(&book.wanted_skus(batch)).await?);
+    book.stock(
+        transaction
+            .lock_stock(&book.wanted_skus(batch.items()))
+            .await?,
+    );
     reach(CrashPoint::AfterStock)?;
 
     // decide, evolve: in memory, in order.
-    book.decide(batch).map_err(ProcessError::NotLoaded)?;
+    book.decide(batch, skip).map_err(ProcessError::NotLoaded)?;
     reach(CrashPoint::AfterDecide)?;
 
     // write: one statement for all that was decided.
@@ -94,6 +102,7 @@ pub(crate) async fn process(
         effects,
         decided,
         took: begun.elapsed().as_secs_f64(),
+        more: false,
     })
 }
 
@@ -114,7 +123,7 @@ async fn record_markers(
 }
 
 impl Decided {
-    fn new(outcome: NewOutcome, at: Timestamp) -> Self {
+    pub(crate) fn new(outcome: NewOutcome, at: Timestamp) -> Self {
         Self {
             action_type: outcome.action_type,
             outcome: outcome.outcome,

@@ -24,6 +24,7 @@ use crate::reply::{Replies, send_replies};
 use crate::resize::{self, Coordinator};
 use crate::served::Served;
 use crate::shard::{Context, Links, serve};
+use crate::skip::SkipUndecidable;
 
 /// A subscription that served this long was well: its failure is a new one.
 const WELL: Duration = Duration::from_secs(5);
@@ -50,6 +51,8 @@ pub struct WorkerOptions {
     pub max_shards: Option<NonZeroU16>,
     /// How it takes its part in changes of the number of shards.
     pub resizing: Resizing,
+    /// Commands that give way when they cannot be decided.
+    pub skip_undecidable: SkipUndecidable,
     /// Told whether the worker is connected and subscribed.
     pub ready: watch::Sender<bool>,
 }
@@ -83,6 +86,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         owner,
         max_shards,
         resizing,
+        skip_undecidable,
         ready,
     } = options;
     let capacity = max_shards.map(|shards| usize::from(shards.get()));
@@ -107,6 +111,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                     owner: owner.clone(),
                     attempts: Arc::clone(&attempts),
                     replies,
+                    skip: skip_undecidable.clone(),
                     layout: layout.clone(),
                     turns: turns.clone(),
                     membership: Membership::new(

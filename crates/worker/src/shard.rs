@@ -16,8 +16,12 @@ use crate::finish::{Finisher, Unfinished};
 use crate::intake::{Batch, Intake, Undecidable, Work};
 use crate::membership::{Membership, Tenure};
 use crate::process::{Committed, process};
+use crate::release::process_part;
 use crate::reply::Replies;
 use crate::served::Served;
+use crate::skip::SkipUndecidable;
+
+mod release;
 
 /// How long a batch, and what it falls into when one of its commands is at fault, is tried again in place before its
 /// subscription is given up. A delivery is never held for minutes: the broker's consumer timeout would take it away.
@@ -29,6 +33,7 @@ pub(crate) struct Context {
     pub(crate) owner: String,
     pub(crate) attempts: Arc<Attempts>,
     pub(crate) replies: Replies,
+    pub(crate) skip: SkipUndecidable,
     pub(crate) layout: GenerationWatch,
     pub(crate) turns: Turns,
     pub(crate) membership: Membership,
@@ -224,6 +229,9 @@ impl Serving<'_> {
         turn: Turn,
         stop: &CancellationToken,
     ) -> Result<(), ShardError> {
+        if batch.control().is_some() {
+            return self.release(fence, batch, turn, stop).await;
+        }
         let deadline = Instant::now() + TRANSIENT_LIMIT;
         // Boxed: a batch's future is 10 kB, and would be moved from one to the next.
         let attempt = Box::pin(self.attempt(fence, &mut batch, deadline));
@@ -296,7 +304,7 @@ impl Serving<'_> {
     ) -> Result<Committed, ProcessError> {
         let mut backoff = Backoff::between(Duration::from_millis(5), Duration::from_secs(1));
         loop {
-            match process(&self.context.store, fence, batch).await {
+            match self.once(fence, batch).await {
                 Err(ProcessError::Transient(error)) if Instant::now() < deadline => {
                     let sqlstate = error.sqlstate().unwrap_or_default().to_owned();
                     metrics::counter!("orderly_db_retries_total", "sqlstate" => sqlstate)
@@ -312,8 +320,32 @@ impl Serving<'_> {
         }
     }
 
+    async fn once(&self, fence: &Fence, batch: &Batch) -> Result<Committed, ProcessError> {
+        let Context { store, skip, .. } = self.context;
+        match batch.control() {
+            None => process(store, fence, batch, skip).await,
+            Some(given) => process_part(store, fence, given).await,
+        }
+    }
+
     async fn hand_to_finisher(&self, committed: Committed, batch: Batch) -> Result<(), ShardError> {
-        count(&committed, &batch);
+        self.finish(committed, batch.work.len(), batch.last_delivery)
+            .await
+    }
+
+    /// A part of a release: its delivery is acked behind the last one.
+    async fn hand_part_to_finisher(&self, committed: Committed) -> Result<(), ShardError> {
+        let decided = committed.decided.len();
+        self.finish(committed, decided, None).await
+    }
+
+    async fn finish(
+        &self,
+        committed: Committed,
+        size: usize,
+        last_delivery: Option<Delivery>,
+    ) -> Result<(), ShardError> {
+        count(&committed, size);
         for (queue, reply) in committed.effects.replies {
             self.context.replies.send(queue, reply);
         }
@@ -326,7 +358,7 @@ impl Serving<'_> {
                 .iter()
                 .map(|decided| decided.waited + committed.took)
                 .collect(),
-            last_delivery: batch.last_delivery,
+            last_delivery,
         };
         if self.finisher.finish(unfinished).await {
             Ok(())
@@ -395,8 +427,8 @@ fn give_up(error: ProcessError) -> ShardError {
     }
 }
 
-fn count(committed: &Committed, batch: &Batch) {
-    metrics::histogram!("orderly_batch_size").record(as_metric(batch.work.len()));
+fn count(committed: &Committed, size: usize) {
+    metrics::histogram!("orderly_batch_size").record(as_metric(size));
     metrics::histogram!("orderly_command_apply_seconds").record(committed.took);
     metrics::counter!("orderly_duplicates_suppressed_total")
         .increment(committed.effects.duplicates);

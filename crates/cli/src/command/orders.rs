@@ -1,12 +1,13 @@
-//! `orderly orders`: what there is, what an order is now, what happens to it.
+//! `orderly orders`: what there is, what an order is now, what happens to it, and whether it may.
 
 use crate::{exit::Exit, output::Format};
 
 mod list;
+mod pause;
 mod show;
 mod watch;
 
-/// Find, show and watch orders
+/// Find, show, watch, pause and resume orders
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
@@ -27,12 +28,16 @@ enum OrdersAction {
     List(list::ListArgs),
     Show(show::ShowArgs),
     Watch(watch::WatchArgs),
+    Pause(pause::PauseArgs),
+    Resume(pause::ResumeArgs),
 }
 
 pub(crate) async fn run(args: OrdersArgs, format: Format) -> anyhow::Result<Exit> {
     match args.action {
         OrdersAction::List(args) => list::run(args, format).await,
         OrdersAction::Show(args) => show::run(args, format).await,
+        OrdersAction::Pause(args) => pause::pause(args, format).await,
+        OrdersAction::Resume(args) => pause::resume(args, format).await,
         OrdersAction::Watch(args) => Box::pin(watch::run(args, format)).await,
     }
 }

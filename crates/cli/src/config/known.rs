@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) const CONFIG: &str = "ORDERLY_CONFIG";
 
 /// In the order in which people meet them.
-pub(crate) const KNOWN: [Known; 14] = [
+pub(crate) const KNOWN: [Known; 15] = [
     Known {
         name: "ORDERLY_URL",
         kind: Kind::Text,
@@ -79,6 +79,12 @@ pub(crate) const KNOWN: [Known; 14] = [
         kind: Kind::Text,
         about: "auto or always: when the page's cookie is for https alone",
         check: |text| parse::cookie_security(text).map(drop),
+    },
+    Known {
+        name: "ORDERLY_SKIP_UNDECIDABLE",
+        kind: Kind::Text,
+        about: "command types that never park their order",
+        check: |text| parse::skip_undecidable(text).map(drop),
     },
     Known {
         name: "ORDERLY_LOG",

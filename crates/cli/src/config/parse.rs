@@ -3,6 +3,8 @@
 use std::net::SocketAddr;
 
 use orderly_dashboard::CookieSecurity;
+use orderly_protocol::limits;
+use orderly_worker::SkipUndecidable;
 use url::Url;
 
 /// The most that a share of 100 can be.
@@ -65,6 +67,19 @@ pub(crate) fn cookie_security(text: &str) -> Result<CookieSecurity, String> {
         "always" => Ok(CookieSecurity::Always),
         _ => Err("is neither auto nor always".to_owned()),
     }
+}
+
+/// Types of commands, with commas between them. Any name may be a command of a build to come.
+pub(crate) fn skip_undecidable(text: &str) -> Result<SkipUndecidable, String> {
+    let names: Vec<&str> = text.split(',').map(str::trim).collect();
+    let fits = |name: &&str| {
+        (1..=limits::TYPE_CHARS).contains(&name.len())
+            && name.bytes().all(|c| c.is_ascii_lowercase() || c == b'_')
+    };
+    if !names.iter().all(fits) {
+        return Err("is not a list of command types, such as annotate,set_address".to_owned());
+    }
+    Ok(names.into_iter().map(str::to_owned).collect())
 }
 
 /// A whole number between `least` and `most`.

@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::bail;
 use orderly_payments::SandboxOptions;
-use orderly_worker::Resizing;
+use orderly_worker::{Resizing, SkipUndecidable};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -113,7 +113,9 @@ async fn serve<T>(
             nodes: servers.amqp_nodes()?,
             ..Resizing::default()
         };
-        role::worker::start(&process, (&database_url, &amqp_url), None, resizing)?;
+        let urls = (&*database_url, &*amqp_url);
+        let steps = (resizing, SkipUndecidable::default());
+        role::worker::start(&process, urls, None, steps)?;
     }
     start_roles(&process, &database_url, &amqp_url, listener, sandbox)?;
     let readiness = process.lifecycle.readiness().clone();

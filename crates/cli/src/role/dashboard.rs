@@ -1,7 +1,9 @@
 //! `orderly dashboard`: the web page, reads, status events, stock.
 
 use axum::Router;
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub, count_dead_letters};
+use orderly_dashboard::{
+    Controls, CookieSecurity, DashboardState, Depths, EventHub, count_dead_letters,
+};
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
 use tokio_util::sync::CancellationToken;
@@ -76,7 +78,7 @@ pub(crate) struct Options<'a> {
     pub(crate) cookie_security: CookieSecurity,
 }
 
-/// Starts the role in this process. Its publisher ends with `served`.
+/// Starts the role in this process. `served` is cancelled when no request is in flight any more; its publishers end with that.
 pub(crate) fn routes(
     process: &Process,
     store: &Store,
@@ -97,12 +99,19 @@ pub(crate) fn routes(
         lifecycle.tracker().clone(),
         lifecycle.token().clone(),
     );
+    let controls = Controls::start(
+        store.clone(),
+        publisher.clone(),
+        tracker,
+        lifecycle.token().clone(),
+    );
     orderly_dashboard::router(DashboardState {
         store: store.clone(),
         keyring: keyring.clone(),
         events,
         publisher,
         depths,
+        controls,
         key_environment: options.key_environment.to_owned(),
         cookie_security: options.cookie_security,
     })

@@ -4,7 +4,7 @@ use std::num::NonZeroU16;
 use std::time::Duration;
 
 use orderly_store::SessionProfile;
-use orderly_worker::{Resizing, WorkerOptions};
+use orderly_worker::{Resizing, SkipUndecidable, WorkerOptions};
 use tokio::sync::watch;
 
 use super::{Process, Role, RoleFlags, broker, instance, listen, store};
@@ -32,6 +32,10 @@ pub(crate) struct WorkerArgs {
     /// Seconds that the queues of a resize have before they take commands: a younger one is not crash-safe
     #[arg(long, value_name = "SECONDS", default_value_t = Resizing::default().settle.as_secs())]
     settle_seconds: u64,
+    /// Types of commands that are discarded, instead of parking their order, when they cannot be decided, such as annotate
+    /// [env: ORDERLY_SKIP_UNDECIDABLE] [default: none]
+    #[arg(long, value_name = "TYPE,…")]
+    skip_undecidable: Option<String>,
 }
 
 /// One transaction at a time per shard, for the 16 shards of a default layout, and some for attempts and the layout. More
@@ -42,11 +46,18 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
     let mut settings = Settings::for_role();
     let config = args.flags.look_up(&mut settings, Role::Worker);
     let resizing = resizing(&args, &mut settings);
-    let (config, resizing) = settings.finish(|| config.zip(resizing))?;
+    let skip = settings.or_default(
+        args.skip_undecidable.as_ref(),
+        "ORDERLY_SKIP_UNDECIDABLE",
+        SkipUndecidable::default(),
+        parse::skip_undecidable,
+    );
+    let steps = resizing.zip(skip);
+    let (config, steps) = settings.finish(|| config.zip(steps))?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
     let urls = (&*config.database_url, &*config.amqp_url);
-    start(&process, urls, args.max_shards, resizing)?;
+    start(&process, urls, args.max_shards, steps)?;
     process.serve_probes(listener);
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)
@@ -70,7 +81,7 @@ pub(crate) fn start(
     process: &Process,
     (database_url, amqp_url): (&str, &str),
     max_shards: Option<NonZeroU16>,
-    resizing: Resizing,
+    (resizing, skip_undecidable): (Resizing, SkipUndecidable),
 ) -> anyhow::Result<()> {
     let lifecycle = &process.lifecycle;
     let store = store(
@@ -88,6 +99,7 @@ pub(crate) fn start(
         owner: instance(Role::Worker),
         max_shards,
         resizing,
+        skip_undecidable,
         ready,
     };
     let check = lifecycle.readiness().check("worker");

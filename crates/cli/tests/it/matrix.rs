@@ -20,7 +20,7 @@ use orderly_protocol::{
     Envelope, ShardId, encode_commands, fingerprint, names, shard_of, time::OffsetDateTime,
 };
 use reqwest::RequestBuilder;
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::sync::Semaphore;
 use uuid::Uuid;
 
@@ -105,6 +105,8 @@ fn way(point: CrashPoint) -> Way {
         | P::AfterAck
         | P::BeforeSingles
         | P::BeforeParking
+        | P::AfterReleasePart
+        | P::BeforeReleaseEnd
         | P::AfterCopiesSent
         | P::AfterCopies
         | P::AfterOffset
@@ -133,6 +135,8 @@ fn coming(point: CrashPoint) -> u32 {
             | CrashPoint::AfterForward
             | CrashPoint::BeforeSingles
             | CrashPoint::BeforeParking
+            | CrashPoint::AfterReleasePart
+            | CrashPoint::BeforeReleaseEnd
     );
     if is_rare || way(point) != Way::Load {
         1
@@ -559,10 +563,12 @@ impl Judge {
     }
 }
 
-/// What a storm does not send: commands that the database refuses, and commands on the wrong shard.
+/// What a storm does not send: commands that the database refuses, control commands that release them, and commands on the wrong
+/// shard.
 struct Needles {
     http: reqwest::Client,
     ingress: String,
+    dashboard: String,
     key: String,
     publisher: Publisher,
     connection: Connection,
@@ -582,6 +588,7 @@ impl Needles {
         Self {
             http: system.http.clone(),
             ingress: system.ingress.url.clone(),
+            dashboard: system.dashboard.url.clone(),
             key: system.key.clone(),
             publisher: connection.publisher().await.unwrap(),
             connection,
@@ -638,42 +645,58 @@ impl Needles {
         self.foreign += 1;
     }
 
-    /// An order, and a command on it that must end in its lane.
+    /// An order whose lane begins with a command that the database refuses; it is skipped, and the release ends at the next
+    /// such one. Since that one spoils the first try, the others go one at a time: a release of several parts.
     async fn place_and_poison(&mut self) {
         let order = Uuid::now_v7();
         let lines = json!([{"sku": "MUG", "quantity": 1, "unit_price_minor": 1250}]);
         let place = json!({"customer_id": "c-1", "currency": "EUR", "lines": lines});
         let url = format!("{}/v1/orders/{order}", self.ingress);
         self.until_accepted(self.http.put(&url).json(&place)).await;
-        let poison = json!({"type": "annotate", "data": {"key": "n", "value": "poison"}});
-        let request = self.http.post(format!("{url}/commands")).json(&poison);
-        self.until_accepted(request).await;
+        let mut heads = Vec::new();
+        for value in ["poison", "behind", "poison", "last"] {
+            let note = json!({"type": "annotate", "data": {"key": "n", "value": value}});
+            let request = self.http.post(format!("{url}/commands")).json(&note);
+            heads.push(self.until_accepted(request).await["command_id"].clone());
+        }
+        let skip = json!({"command_id": heads[0], "reason": "a needle"});
+        let url = format!("{}/v1/lanes/{order}/skip", self.dashboard);
+        self.until_accepted(self.http.post(url).json(&skip)).await;
         self.poisoned += 1;
     }
 
     /// Sends it with the same key until there is an answer.
-    async fn until_accepted(&self, request: RequestBuilder) {
+    async fn until_accepted(&self, request: RequestBuilder) -> Value {
         let key = Uuid::now_v7().to_string();
         let request = request
             .bearer_auth(&self.key)
             .header("Idempotency-Key", key);
+        let accepted = RefCell::new(Value::Null);
         until("a command is accepted", async || {
-            let answer = request.try_clone().unwrap().send().await;
-            answer.is_ok_and(|answer| answer.status().is_success())
+            let Ok(answer) = request.try_clone().unwrap().send().await else {
+                return false;
+            };
+            let is_success = answer.status().is_success();
+            let body = answer.json().await;
+            is_success && body.is_ok_and(|body| accepted.replace(body).is_null())
         })
         .await;
+        accepted.into_inner()
     }
 
-    /// Every foreign command was applied once, every poisonous one waits in its lane.
+    /// Every foreign command was applied once; of every lane the first two commands are gone, once, and the others wait.
     async fn all_arrived(self, system: &System) {
         let version = self.foreign + 1;
         until("foreign commands are applied", async || {
             system.version(self.order).await == version
         })
         .await;
-        until("poison is parked", async || {
-            let parked = system.env.psql(&["select count(*) from lane_entries"]);
-            parked.await.unwrap().trim() == self.poisoned.to_string()
+        let lanes = "select count(*) filter (where decided = 1 and discarded = 1 and waiting = 2) || ' ' || count(*) || ' '
+             || (select count(*) from lane_entries) || ' '
+             || (select count(*) from lanes join orders using (order_id) where version = 2) from controls";
+        let expected = format!("{0} {0} {1} {0}", self.poisoned, 2 * self.poisoned);
+        until("lanes are released and parked again", async || {
+            system.env.psql(&[lanes]).await.unwrap().trim() == expected
         })
         .await;
         self.connection.close().await;

@@ -364,3 +364,80 @@ async fn an_import_prints_what_became_of_every_line() {
         &[scene.print(&import), scene.forms(&import)].concat(),
     );
 }
+
+#[tokio::test]
+async fn lanes_print_what_waits_and_what_became_of_it() {
+    let scene = Scene::set().await;
+    let [first, ..] = ORDERS;
+    let refuse = "create function refuse() returns trigger language plpgsql as $$
+         begin
+             if new.data ->> 'value' = 'poison' then raise exception 'a test' using errcode = '23514'; end if;
+             return new;
+         end $$;
+         create trigger refuse before insert on events for each row execute function refuse();";
+    scene.system.env.psql(&[refuse]).await.unwrap();
+    for value in ["poison", "fine"] {
+        let data = format!(r#"{{"key":"k","value":"{value}"}}"#);
+        let args = [
+            "commands", "send", first, "annotate", "--data", &data, "--key", value, "--wait", "1",
+        ];
+        scene.run(&args, 3);
+    }
+    let long_ago = "update lanes set parked_at = now() - interval '3 h'";
+    scene.system.env.psql(&[long_ago]).await.unwrap();
+    let act = |verb: &str, more: &[&str], code: i32| {
+        let args = [&["lanes", verb, first, "--reason", "a test"], more].concat();
+        scene.run(&args, code)
+    };
+    let edited = [
+        "lanes",
+        "edit",
+        first,
+        "annotate",
+        "--data",
+        r#"{"key":"k","value":"better"}"#,
+        "--reason",
+        "a test",
+        "--key",
+        "edit-1",
+        "--yes",
+    ];
+    let lanes = [
+        scene.print(&["lanes", "list"]),
+        scene.print(&["lanes", "show", first]),
+        act("retry", &["--dry-run"], 0),
+        act("skip", &[], 2),
+        act("skip", &["--yes", "--head", first, "--key", "skip-1"], 6),
+        act("retry", &["--key", "retry-1"], 3),
+        scene.print(&edited),
+        scene.print(&["lanes", "list"]),
+        scene.run(&["lanes", "show", first], 5),
+        scene.print(&[
+            "orders", "pause", first, "--reason", "a call", "--key", "pause-1",
+        ]),
+        scene.print(&["orders", "show", first]),
+        scene.run(
+            &[
+                "orders", "resume", first, "--reason", "over", "--key", "resume-1",
+            ],
+            0,
+        ),
+        scene.run(
+            &[
+                "orders", "resume", first, "--reason", "over", "--key", "resume-2",
+            ],
+            6,
+        ),
+        scene.print(&[
+            "lanes",
+            "skip",
+            "--fingerprint",
+            "0000000000000000",
+            "--reason",
+            "a test",
+            "--dry-run",
+        ]),
+    ];
+    expect("lanes.txt", &lanes.concat());
+    scene.print(&["verify"]);
+}

@@ -6,13 +6,13 @@ use axum::http::header::{CACHE_CONTROL, ETAG};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use orderly_http::{Authorized, ProblemResponse, scope};
-use orderly_protocol::serde_json::{Value, json};
-use orderly_protocol::{OrderResource, parse_order_state, timestamp};
-use orderly_store::{Lane, Store};
+use orderly_protocol::{OrderResource, parse_order_state};
+use orderly_store::Store;
 
 use super::not_found;
 use crate::etag;
 use crate::failure::{database, internal};
+use crate::lanes::waiting;
 use crate::request::OrderPath;
 
 pub(crate) async fn handle(
@@ -46,14 +46,4 @@ pub(crate) async fn handle(
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
     }
     Ok((headers, Json(resource)).into_response())
-}
-
-fn waiting(lane: &Lane) -> Value {
-    json!({
-        "reason": "parked",
-        "code": lane.reason,
-        "detail": lane.detail,
-        "since": timestamp::format(lane.parked_at),
-        "commands": lane.commands,
-    })
 }

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use orderly_http::{JsonBody, ProblemResponse, scope};
 use orderly_protocol::serde_json::{self, Value};
 use orderly_protocol::{Problem, ProblemCode, ShardId, timestamp};
-use orderly_store::{Actor, Pause, Store};
+use orderly_store::{Actor, ShardPause, Store};
 use serde::{Deserialize, Serialize};
 
 use super::{because, shard_named};
@@ -86,8 +86,8 @@ async fn pause(
     Ok(Json(paused.into()))
 }
 
-impl From<Pause> for PauseResource {
-    fn from(pause: Pause) -> Self {
+impl From<ShardPause> for PauseResource {
+    fn from(pause: ShardPause) -> Self {
         Self {
             shard: pause.shard.map(|shard| shard.to_string()),
             paused_by: pause.paused_by,

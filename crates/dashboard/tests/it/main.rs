@@ -10,6 +10,7 @@ mod audit;
 mod browser;
 mod dead_letters;
 mod keys;
+mod lanes;
 mod log_in;
 mod look_up;
 mod order_list;

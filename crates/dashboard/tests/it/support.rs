@@ -10,7 +10,7 @@ use orderly_broker::{
     BrokerConfig, CommandPublisher, Connection, GenerationSource, Message, Publisher, StreamOffset,
     topology,
 };
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_dashboard::{Controls, CookieSecurity, DashboardState, Depths, EventHub};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
 use orderly_http::{Keyring, Readiness};
@@ -22,6 +22,7 @@ use orderly_protocol::{RecordedEvent, encode_events};
 use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -94,6 +95,7 @@ impl Fixture {
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
             depths: Depths::start(broker.clone(), &tasks, token.clone()),
+            controls: self.controls(&tasks, &token),
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
             cookie_security: CookieSecurity::AsForwarded,
@@ -111,6 +113,32 @@ impl Fixture {
             token,
             server,
         }
+    }
+
+    /// As the role is wired: a publisher that follows the generation, also one that is made later.
+    fn controls(&self, tasks: &TaskTracker, token: &CancellationToken) -> Controls {
+        let followed = self.store.watch_generation(tasks, token);
+        let (publish, current) = watch::channel(None);
+        let mut loaded = followed.current.clone();
+        let ended = token.clone();
+        tasks.spawn(async move {
+            loop {
+                let layout = loaded.borrow_and_update().layout;
+                publish.send_replace(layout.map(|layout| orderly_broker::Layout {
+                    generation: layout.generation,
+                    shard_count: layout.shard_count,
+                }));
+                let next = ended.run_until_cancelled(loaded.changed()).await;
+                let Some(Ok(())) = next else { return };
+            }
+        });
+        let generations = GenerationSource {
+            current,
+            reload: followed.reload,
+        };
+        let broker = BrokerConfig::new(&self.env.amqp_url, "dashboard-test controls");
+        let publisher = CommandPublisher::start(broker, generations, tasks, token.clone());
+        Controls::start(self.store.clone(), publisher, tasks, token.clone())
     }
 
     /// What the hub's connection calls itself: unlike that of any other test.

@@ -78,7 +78,14 @@ fn the_books_balance_whatever_is_sent() {
         "every event happened: {:?}",
         reached.events
     );
-    let unmet = [RejectionCode::LimitExceeded, RejectionCode::NotHead];
+    // The last four are a worker's answers to control commands.
+    let unmet = [
+        RejectionCode::LimitExceeded,
+        RejectionCode::NotHead,
+        RejectionCode::NotParked,
+        RejectionCode::NotPaused,
+        RejectionCode::OrderPaused,
+    ];
     let rejections = RejectionCode::ALL
         .into_iter()
         .filter(|code| !unmet.contains(code));

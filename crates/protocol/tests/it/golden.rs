@@ -16,7 +16,7 @@ use orderly_protocol::{
 use crate::sample;
 
 /// The bytes of a golden file, after a comparison with what is written today.
-fn golden(name: &str, written: &[u8]) -> Vec<u8> {
+pub(crate) fn golden(name: &str, written: &[u8]) -> Vec<u8> {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("golden/v1")
         .join(format!("{name}.json"));

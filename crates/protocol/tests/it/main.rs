@@ -6,6 +6,7 @@
 )]
 
 mod cloudevents;
+mod control;
 mod envelope;
 mod fingerprint;
 mod golden;

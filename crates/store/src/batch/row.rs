@@ -1,5 +1,6 @@
 //! What a batch hands over to be written: plain rows, decided elsewhere.
 
+use super::lane::{ControlRecord, LaneWrite};
 use orderly_domain::{CommandId, OrderId, ProducerId, Sku, StockLevel, StockMovement, Version};
 use orderly_protocol::{Fingerprint, Outcome, RecordedEvent, RejectionBody, ShardId, Timestamp};
 
@@ -18,6 +19,10 @@ pub struct Writes {
     pub movements: Vec<(OrderId, Version, StockMovement)>,
     /// Reuses of command ids.
     pub conflicts: Vec<Conflict>,
+    /// What a control command leaves of its order's lane.
+    pub lane: Option<LaneWrite>,
+    /// What a control command did.
+    pub control: Option<ControlRecord>,
     /// Commands that join a lane, in order.
     pub parked: Vec<Parked>,
     /// What cannot be read, or names no order.
@@ -158,4 +163,10 @@ pub struct DeadLetter {
     pub detail: String,
     /// Where it came from.
     pub shard: ShardId,
+}
+
+/// Postgres keeps every character in a text but NUL (in `jsonb` not even escaped). What cannot be applied has to be kept
+/// whatever it says, or it would come back for ever; its bytes stay exact beside these words.
+pub(super) fn storable(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }

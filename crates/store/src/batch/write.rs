@@ -4,7 +4,7 @@
 use orderly_domain::Version;
 
 use super::BatchTransaction;
-use super::row::{Conflict, DeadLetter, Parked, Writes};
+use super::row::{Conflict, DeadLetter, Parked, Writes, storable};
 use crate::StoreError;
 use crate::cell::from_version;
 
@@ -15,6 +15,12 @@ impl BatchTransaction {
     /// Any fault of the database, constraints by name, and an order that is not at the version it was loaded at.
     pub async fn write(&mut self, writes: &Writes) -> Result<(), StoreError> {
         self.write_decided(writes).await?;
+        if let Some(lane) = &writes.lane {
+            self.write_lane(lane).await?;
+        }
+        if let Some(control) = &writes.control {
+            self.insert_control(control).await?;
+        }
         self.insert_conflicts(&writes.conflicts).await?;
         self.insert_parked(&writes.parked).await?;
         self.insert_dead_letters(&writes.dead_letters).await
@@ -299,10 +305,4 @@ impl BatchTransaction {
 /// One column of the rows, for `unnest`.
 fn column<Row, Cell>(rows: &[Row], cell: impl Fn(&Row) -> Cell) -> Vec<Cell> {
     rows.iter().map(cell).collect()
-}
-
-/// Postgres keeps every character in a text but NUL (in `jsonb` not even escaped). What cannot be applied has to be kept
-/// whatever it says, or it would come back for ever; its bytes stay exact beside these words.
-fn storable(text: &str) -> String {
-    text.replace('\0', "\u{fffd}")
 }

@@ -10,7 +10,7 @@ use uuid::Uuid;
 
 use crate::database::{Database, actor, eventually};
 
-const SHARD: ShardId = ShardId {
+pub(crate) const SHARD: ShardId = ShardId {
     generation: 1,
     shard: 0,
 };
@@ -20,14 +20,14 @@ const OTHER_SHARD: ShardId = ShardId {
     shard: 1,
 };
 
-const ORDER: OrderId = OrderId(Uuid::from_u128(1));
+pub(crate) const ORDER: OrderId = OrderId(Uuid::from_u128(1));
 
-fn command(n: u128) -> CommandId {
+pub(crate) fn command(n: u128) -> CommandId {
     CommandId(Uuid::from_u128(0xc0 + n))
 }
 
 /// A worker with one fence for each of two shards.
-async fn worker(database: &Database) -> (Store, Fence, Fence) {
+pub(crate) async fn worker(database: &Database) -> (Store, Fence, Fence) {
     let answers = "the database answers";
     database
         .store
@@ -48,7 +48,7 @@ async fn worker(database: &Database) -> (Store, Fence, Fence) {
     (store, one, other)
 }
 
-async fn begin(store: &Store, fence: &Fence) -> BatchTransaction {
+pub(crate) async fn begin(store: &Store, fence: &Fence) -> BatchTransaction {
     let batch = store
         .begin_batch(fence)
         .await
@@ -115,7 +115,12 @@ fn order(loaded: u64, version: u64) -> OrderWrite {
     }
 }
 
-fn parked(n: u128, position: i64, reason: Option<ParkedReason>, at: Timestamp) -> Parked {
+pub(crate) fn parked(
+    n: u128,
+    position: i64,
+    reason: Option<ParkedReason>,
+    at: Timestamp,
+) -> Parked {
     Parked {
         order_id: ORDER,
         position,

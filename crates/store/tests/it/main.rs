@@ -6,6 +6,7 @@ mod database;
 mod errors;
 mod generation;
 mod key;
+mod lane;
 mod order_list;
 mod read;
 mod relay;

@@ -131,7 +131,10 @@ async fn a_parked_command_is_found_in_its_lane() {
     );
 
     let lane = store.lane(ORDER).await.unwrap().unwrap();
-    assert_eq!((lane.reason.as_str(), lane.commands), ("unknown_type", 2));
+    assert_eq!(
+        (lane.state.reason.as_str(), lane.commands),
+        ("unknown_type", 2)
+    );
     assert_eq!(store.lane(NOWHERE).await.unwrap(), None);
 }
 

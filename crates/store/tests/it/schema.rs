@@ -117,6 +117,30 @@ const REFUSED: &[(&str, &str)] = &[
          (gen_random_uuid(), 1, gen_random_uuid(), gen_random_uuid(), 'x', sha256(''), '', now(), now())",
     ),
     (
+        "lanes_paused_by_someone",
+        "update lanes set reason = 'paused'",
+    ),
+    (
+        "lanes_pause_whole",
+        "update lanes set pause_id = gen_random_uuid()",
+    ),
+    (
+        "lanes_pause_whole",
+        "update lanes set paused_until = now()",
+    ),
+    (
+        "lanes_released_by_someone",
+        "update lanes set reason = 'releasing'",
+    ),
+    (
+        "lanes_released_by_someone",
+        "update lanes set releasing = gen_random_uuid(), discard_through = 1",
+    ),
+    (
+        "controls_decided_not_negative",
+        "insert into controls values (gen_random_uuid(), gen_random_uuid(), 'k', 'r', null, null, -1, 0, 0)",
+    ),
+    (
         "stock_writes_once_per_key",
         "insert into stock_writes select gen_random_uuid(), 'CUP', producer, key, fingerprint, kind,
              on_hand, on_hand_after, reserved_after, written_at from stock_writes",
@@ -153,6 +177,8 @@ const MIGRATIONS: &str = "\
 11 7605e2838d67c20c
 12 7cf9dc1afed4dac9
 13 b209e368c45a53dd
+14 754fb076bf829f29
+15 8ae2e96059cdc22e
 16 3640362edbbcd450
 17 e43e2c2c44657c78";
 

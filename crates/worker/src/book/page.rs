@@ -1,10 +1,9 @@
 //! One order during a batch: as it was found, as it is now, and what must be written of it.
 
-use orderly_domain::{Order, Version};
+use orderly_domain::{Order, Version, guarded};
 use orderly_protocol::{order_state, parse_order_state};
 use orderly_store::{LoadedOrder, OrderWrite};
 
-use crate::guard::guarded;
 use crate::intake::Undecidable;
 
 /// One order during the batch.
@@ -28,6 +27,14 @@ impl Page {
             order,
             changed: false,
             lane_tail: found.lane_tail,
+        }
+    }
+
+    /// The version it is at, also when its state cannot be read.
+    pub(super) fn version(&self) -> Version {
+        match &self.order {
+            Ok(Some(order)) => order.version,
+            Ok(None) | Err(_) => self.loaded,
         }
     }
 

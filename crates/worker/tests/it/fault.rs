@@ -5,7 +5,7 @@ use orderly_protocol::Outcome;
 use crate::world::{World, annotate, order_on, place, until};
 
 /// A trigger that raises `sqlstate` when a row of `table` meets `condition`.
-fn raise(table: &str, condition: &str, sqlstate: &str) -> String {
+pub(crate) fn raise(table: &str, condition: &str, sqlstate: &str) -> String {
     format!(
         "create function fail() returns trigger language plpgsql as $$
          begin

@@ -8,5 +8,6 @@ mod hand_over;
 mod park;
 mod placement;
 mod redelivery;
+mod release;
 mod resize;
 mod world;

@@ -2,7 +2,7 @@
 
 use orderly_broker::Message;
 use orderly_domain::Version;
-use orderly_protocol::encode_commands;
+use orderly_protocol::{Outcome, encode_commands};
 use serde_json::json;
 
 use crate::world::{World, annotate, envelope, order_on, place, until};
@@ -178,5 +178,33 @@ async fn a_command_accepted_longer_ago_than_outcomes_are_kept_is_parked() {
         world.sql("select reason from lanes").await,
         "accepted_too_long_ago"
     );
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_may_give_way_parks_nothing_but_joins_a_lane_that_is_there() {
+    let world = World::new().await;
+    let worker = world.worker_that_skips("teleport", "w1");
+    let order = order_on(1);
+    let teleport = || envelope(order, "teleport", &json!({"to": "moon"}));
+    let (skipped, parked) = (teleport(), teleport());
+    let (noted, levitated) = (
+        annotate(order, "a"),
+        envelope(order, "levitate", &json!({})),
+    );
+    let message = [
+        place(order),
+        skipped.clone(),
+        noted.clone(),
+        levitated,
+        parked.clone(),
+    ];
+    world.post(&message).await;
+    world.applied(&noted).await;
+    let outcome = world.outcome(&skipped).await;
+    assert_eq!(outcome.outcome, Outcome::Discarded);
+    assert_eq!(outcome.rejection.unwrap().code, "unreadable_command");
+    let lane = "select string_agg(type, ',' order by position) from lane_entries";
+    assert_eq!(world.sql(lane).await, "levitate,teleport");
     worker.stop().await;
 }

@@ -15,7 +15,7 @@ use orderly_protocol::{
     encode_commands, fingerprint, names, shard_of,
 };
 use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
-use orderly_worker::{Resizing, WorkerOptions};
+use orderly_worker::{Resizing, SkipUndecidable, WorkerOptions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -119,41 +119,52 @@ impl World {
     }
 
     pub(crate) fn worker_on(&self, store: Store, owner: &str) -> Worker {
-        self.start(store, owner, None, vec![self.env.amqp_url.clone()])
+        Self::start(self.options(store, owner))
+    }
+
+    pub(crate) fn worker_of_at_most(&self, shards: NonZeroU16, owner: &str) -> Worker {
+        let max_shards = Some(shards);
+        Self::start(WorkerOptions {
+            max_shards,
+            ..self.options(self.store.clone(), owner)
+        })
     }
 
     /// One that asks these nodes before it ends a generation.
     pub(crate) fn worker_with_nodes(&self, owner: &str, nodes: Vec<String>) -> Worker {
-        self.start(self.store.clone(), owner, None, nodes)
+        let mut options = self.options(self.store.clone(), owner);
+        options.resizing.nodes = nodes;
+        Self::start(options)
     }
 
-    pub(crate) fn worker_of_at_most(&self, shards: NonZeroU16, owner: &str) -> Worker {
-        let nodes = vec![self.env.amqp_url.clone()];
-        self.start(self.store.clone(), owner, Some(shards), nodes)
+    pub(crate) fn worker_that_skips(&self, action_type: &str, owner: &str) -> Worker {
+        let skip_undecidable = std::iter::once(action_type.to_owned()).collect();
+        Self::start(WorkerOptions {
+            skip_undecidable,
+            ..self.options(self.store.clone(), owner)
+        })
     }
 
-    fn start(
-        &self,
-        store: Store,
-        owner: &str,
-        max_shards: Option<NonZeroU16>,
-        nodes: Vec<String>,
-    ) -> Worker {
+    fn options(&self, store: Store, owner: &str) -> WorkerOptions {
         let (ready, _) = watch::channel(false);
-        let stop = CancellationToken::new();
-        let options = WorkerOptions {
+        WorkerOptions {
             store,
             layout: self.layout.clone(),
             broker: config(&self.env, owner),
             owner: owner.to_owned(),
-            max_shards,
+            max_shards: None,
             // A test's broker is never killed amid a resize, which is what new queues settle for.
             resizing: Resizing {
-                nodes,
+                nodes: vec![self.env.amqp_url.clone()],
                 settle: Duration::from_millis(200),
             },
+            skip_undecidable: SkipUndecidable::default(),
             ready,
-        };
+        }
+    }
+
+    fn start(options: WorkerOptions) -> Worker {
+        let stop = CancellationToken::new();
         let task = tokio::spawn(orderly_worker::run(options, stop.clone()));
         Worker { stop, task }
     }

@@ -101,12 +101,21 @@ fn waiting(order: &Value) -> String {
     if text("reason").is_empty() {
         return String::new();
     }
-    format!(
+    let waiting = format!(
         "{} since {}: {} ({}); commands: {}",
         text("reason"),
         text("since"),
         text("detail"),
         text("code"),
         text("commands")
-    )
+    );
+    let paused = &order["waiting"]["paused"];
+    if paused.is_null() {
+        return waiting;
+    }
+    let until = match &paused["until"] {
+        Value::Null => String::new(),
+        until => format!(" until {}", plain(until)),
+    };
+    format!("{waiting}; paused by {}{until}", plain(&paused["by"]))
 }

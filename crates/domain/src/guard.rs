@@ -18,7 +18,10 @@ pub fn in_guarded_decision() -> bool {
 }
 
 /// Runs `decision`; a panic becomes its message.
-pub(crate) fn guarded<T>(decision: impl FnOnce() -> T) -> Result<T, String> {
+///
+/// # Errors
+/// The message of the panic.
+pub fn guarded<T>(decision: impl FnOnce() -> T) -> Result<T, String> {
     DECIDING.set(true);
     // Unwind safe: the closure gets shared references only, and what it returns is dropped when it panics.
     let decided = catch_unwind(AssertUnwindSafe(decision));
