@@ -13,11 +13,12 @@ pub const RELEASING: &str = "releasing";
 #[must_use]
 pub fn failure_fingerprint(code: &str, head_type: &str, detail: &str) -> String {
     let alike = format!("{code}\0{head_type}\0{}", without_ids(detail));
-    let hash = Sha256::digest(alike);
-    hash.iter().take(8).fold(String::new(), |mut text, byte| {
-        text.push_str(&format!("{byte:02x}"));
-        text
-    })
+    let hash: [u8; 32] = Sha256::digest(alike).into();
+    let (half, _) = hash.split_at(8);
+    format!(
+        "{:016x}",
+        u64::from_be_bytes(half.try_into().expect("8 bytes"))
+    )
 }
 
 /// Words that hold a digit are ids, versions, amounts, times: each becomes `#`.

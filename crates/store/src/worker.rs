@@ -44,12 +44,21 @@ pub struct ShardRow {
     pub claimed_at: Option<Timestamp>,
     /// Seconds since then, by the database's clock.
     pub claimed_seconds: Option<i64>,
-    /// Whether nobody may consume it for now.
-    pub is_paused: bool,
-    /// Whether it met both markers of the resize that ended its generation.
-    pub is_drained: bool,
-    /// Whether a shard of an earlier generation is not drained yet.
-    pub must_wait: bool,
+    /// Whether it applies commands, or why not.
+    pub standing: ShardStanding,
+}
+
+/// Whether a shard applies commands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShardStanding {
+    /// It does, if somebody consumes it.
+    Served,
+    /// Nobody may consume it for now.
+    Paused,
+    /// A shard of an earlier generation is not drained yet.
+    Waiting,
+    /// It met both markers of the resize that ended its generation.
+    Drained,
 }
 
 /// A worker as people want to see it.
@@ -123,9 +132,15 @@ impl Store {
             epoch: row.epoch,
             claimed_at: row.claimed_at,
             claimed_seconds: row.claimed_seconds,
-            is_paused: row.is_paused,
-            is_drained: row.is_drained,
-            must_wait: row.must_wait,
+            standing: if row.is_paused {
+                ShardStanding::Paused
+            } else if row.is_drained {
+                ShardStanding::Drained
+            } else if row.must_wait {
+                ShardStanding::Waiting
+            } else {
+                ShardStanding::Served
+            },
         });
         Ok(shards.collect())
     }

@@ -70,7 +70,8 @@ pub(crate) async fn attend(
     layout: GenerationWatch,
     stop: CancellationToken,
 ) {
-    stop.run_until_cancelled(coordinator.attend(layout)).await;
+    let attending = Box::pin(coordinator.attend(layout));
+    stop.run_until_cancelled(attending).await;
 }
 
 impl Coordinator {

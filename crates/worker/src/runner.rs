@@ -78,6 +78,9 @@ impl Default for Resizing {
 }
 
 /// Serves its share of the shards of every generation until `stop`, then hands all of them over and returns.
+///
+/// # Panics
+/// When one of its tasks did, which ends the process anyway.
 pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     let WorkerOptions {
         store,

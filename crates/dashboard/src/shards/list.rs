@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::State;
 use orderly_http::{Authorized, ProblemResponse, scope};
 use orderly_protocol::timestamp;
-use orderly_store::{ShardRow, Store, WorkerRow};
+use orderly_store::{ShardRow, ShardStanding, Store, WorkerRow};
 use serde::Serialize;
 
 use super::Depths;
@@ -94,18 +94,13 @@ pub(crate) async fn handle(
 
 impl ShardResource {
     fn new(row: ShardRow, depth: Option<u32>) -> Self {
-        let state = if row.is_paused {
-            "paused"
-        } else if row.is_drained {
-            "drained"
-        } else if row.must_wait {
-            "waiting"
-        } else if row.owner_alive {
-            "owned"
-        } else if row.standby.is_empty() {
-            "unserved"
-        } else {
-            "ready"
+        let state = match row.standing {
+            ShardStanding::Paused => "paused",
+            ShardStanding::Drained => "drained",
+            ShardStanding::Waiting => "waiting",
+            ShardStanding::Served if row.owner_alive => "owned",
+            ShardStanding::Served if row.standby.is_empty() => "unserved",
+            ShardStanding::Served => "ready",
         };
         Self {
             shard: row.shard.to_string(),

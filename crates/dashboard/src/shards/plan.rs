@@ -103,7 +103,8 @@ mod tests {
         for (from, to) in [(1, 2), (4, 6), (16, 24), (24, 16), (5, 7), (3, 3)] {
             let hashes = from * to;
             let moved = (0..hashes).filter(|hash| hash % from != hash % to);
-            let counted = 100.0 * moved.count() as f64 / f64::from(hashes);
+            let moved = u32::try_from(moved.count()).unwrap();
+            let counted = 100.0 * f64::from(moved) / f64::from(hashes);
             let reckoned = renumbered_percent(from, to);
             assert!((counted - reckoned).abs() < 1e-9, "{from} {to}");
         }

@@ -1,5 +1,7 @@
 //! Dead letters: seen whole, resolved once, and what they became is in the queue of its order.
 
+use std::fmt::Write as _;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use lapin::options::{BasicGetOptions, QueueBindOptions, QueueDeclareOptions};
@@ -53,7 +55,10 @@ async fn keep(fixture: &Fixture, hex: &str) -> i64 {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        write!(text, "{byte:02x}").unwrap();
+        text
+    })
 }
 
 /// Everything that stands in the shard's queue, which is empty then.

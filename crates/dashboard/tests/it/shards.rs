@@ -191,8 +191,8 @@ async fn a_pause_says_who_and_why_and_ends_when_it_is_told_to() {
     assert!(paused["expires_at"].is_string());
     let (_, found) = dashboard.get("/v1/shards").await;
     assert_eq!(found["pauses"], json!([paused]));
-    let states = |found: &Value| json!([found["shards"][0]["state"], found["shards"][1]["state"]]);
-    assert_eq!(states(&found), json!(["unserved", "paused"]));
+    let both = |found: &Value| json!([found["shards"][0]["state"], found["shards"][1]["state"]]);
+    assert_eq!(both(&found), json!(["unserved", "paused"]));
 
     let (_, all) = post(&dashboard, "/v1/pause", json!({"reason": "all of them"})).await;
     assert_eq!(
@@ -200,7 +200,7 @@ async fn a_pause_says_who_and_why_and_ends_when_it_is_told_to() {
         json!([null, null])
     );
     let (_, found) = dashboard.get("/v1/shards").await;
-    assert_eq!(states(&found), json!(["paused", "paused"]));
+    assert_eq!(both(&found), json!(["paused", "paused"]));
     let (_, resumed) = post(&dashboard, "/v1/resume", Value::Null).await;
     assert_eq!(resumed, json!({"shard": null, "was_paused": true}));
     let (_, resumed) = post(&dashboard, "/v1/resume", Value::Null).await;

@@ -1,5 +1,10 @@
 //! The store against a real Postgres: every test has a fresh database.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on has failed; helpers are no test functions to the lint"
+)]
+
 mod audit;
 mod batch;
 mod database;

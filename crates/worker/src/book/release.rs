@@ -32,7 +32,7 @@ pub(crate) struct Steps {
     lane: LoadedLane,
     /// What it did before, in this delivery or an earlier one, and how far it discards.
     so_far: Releasing,
-    steps: Vec<Step>,
+    commands: Vec<Step>,
 }
 
 /// What becomes of one command of the lane.
@@ -83,7 +83,7 @@ impl Release {
 
     fn steps(&self) -> &[Step] {
         match self {
-            Self::Steps(part) => &part.steps,
+            Self::Steps(part) => &part.commands,
             Self::Known | Self::Refused(_) | Self::Marked(_) => &[],
         }
     }
@@ -136,12 +136,13 @@ impl Book {
 
     fn release(&mut self, given: &ControlItem, part: Steps) -> Result<bool, SkuNotLoaded> {
         let Steps {
-            lane: LoadedLane {
-                state, commands, ..
-            },
+            lane,
             mut so_far,
-            steps,
+            commands: steps,
         } = part;
+        let LoadedLane {
+            state, commands, ..
+        } = lane;
         let item = &given.item;
         self.released_by = Some(item.command_id);
         let mut removed = Vec::new();

@@ -110,12 +110,12 @@ async fn the_epoch_is_known_before_anything_can_be_delivered() {
         })
     };
     let let_go = |table: &'static str| {
-        let held = format!(
+        let sessions_of = format!(
             "select pg_terminate_backend(pid) from pg_stat_activity
              where query like '%{table}%pg_sleep(60)' and datname = current_database() and pid <> pg_backend_pid()"
         );
         let world = &world;
-        async move { world.sql(&held).await }
+        async move { world.sql(&sessions_of).await }
     };
     let sessions = |what: &'static str| {
         let count = format!(

@@ -177,7 +177,7 @@ fn part(item: &Item, control: &Control, lane: LoadedLane, so_far: Releasing) -> 
     Release::Steps(Box::new(Steps {
         lane,
         so_far,
-        steps,
+        commands: steps,
     }))
 }
 
