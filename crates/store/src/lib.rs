@@ -49,4 +49,4 @@ pub use resize::{Resize, ResizeRefusal, ResizeStep};
 pub use stock::{StockRow, StockWrite, StockWriteResult};
 pub use store::{SessionProfile, Store, StoreOptions};
 pub use verify::{LedgerMovement, LedgerWrite, ProjectedOrder, Snapshot};
-pub use worker::{LiveWorker, ShardRow, WorkerRow};
+pub use worker::{FleetLoad, LiveWorker, ShardRow, WorkerLoad, WorkerRow};

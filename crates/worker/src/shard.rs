@@ -14,6 +14,7 @@ use crate::attempt::Attempts;
 use crate::failure::{ProcessError, ShardError};
 use crate::finish::{Finisher, Unfinished};
 use crate::intake::{Batch, Intake, Undecidable, Work};
+use crate::load::{InHand, Load, ShardLoad};
 use crate::membership::{Membership, Tenure};
 use crate::process::{Committed, process};
 use crate::reply::Replies;
@@ -33,6 +34,7 @@ pub(crate) struct Context {
     pub(crate) turns: Turns,
     pub(crate) membership: Membership,
     pub(crate) served: Served,
+    pub(crate) load: Load,
 }
 
 /// The broker's two connections: a blocked publisher must not hold up acks.
@@ -87,6 +89,7 @@ pub(crate) async fn serve(
         subscription,
         finisher: Finisher::start(publisher, context.layout.clone()),
         intake: Intake::new(shard, layout.shard_count),
+        load: context.load.shard(shard),
     };
     let ended = match seen {
         Some(seen) => serving.run(shard, seen, stop).await,
@@ -108,6 +111,7 @@ struct Serving<'a> {
     subscription: ShardSubscription,
     finisher: Finisher,
     intake: Intake,
+    load: ShardLoad,
 }
 
 impl Serving<'_> {
@@ -123,8 +127,10 @@ impl Serving<'_> {
         };
         self.intake.push(first);
         let fence = self.claim(shard, seen).await?;
+        let _owned = self.load.owned(&self.context.owner);
         loop {
             if self.intake.is_empty() {
+                self.load.holds(InHand::default());
                 let Some(delivery) = self.next(stop).await? else {
                     return Ok(());
                 };
@@ -139,6 +145,7 @@ impl Serving<'_> {
             {
                 self.intake.push(delivery);
             }
+            self.load.holds(self.intake.in_hand());
             let Some(batch) = self.intake.next_batch()? else {
                 continue;
             };
@@ -225,6 +232,7 @@ impl Serving<'_> {
         stop: &CancellationToken,
     ) -> Result<(), ShardError> {
         let deadline = Instant::now() + TRANSIENT_LIMIT;
+        let _underway = self.load.batch();
         // Boxed: a batch's future is 10 kB, and would be moved from one to the next.
         let attempt = Box::pin(self.attempt(fence, &mut batch, deadline));
         let reason = match turn.during(attempt).await {
@@ -329,6 +337,7 @@ impl Serving<'_> {
             last_delivery: batch.last_delivery,
         };
         if self.finisher.finish(unfinished).await {
+            self.load.done(batch.messages);
             Ok(())
         } else {
             Err(ShardError::FinisherFailed)

@@ -152,7 +152,8 @@ const MIGRATIONS: &str = "\
 10 403d628a84c52445
 11 7605e2838d67c20c
 12 7cf9dc1afed4dac9
-13 b209e368c45a53dd";
+13 b209e368c45a53dd
+18 fdd2ad968e791563";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {
