@@ -14,6 +14,7 @@ mod keys;
 mod orders;
 mod page;
 mod request;
+mod scaling;
 mod session;
 mod shards;
 mod sse;
@@ -23,6 +24,7 @@ mod stock;
 use axum::Router;
 use axum::routing::{delete, get, post};
 
+pub use scaling::Scaling;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -61,6 +63,7 @@ pub fn router(state: DashboardState) -> Router {
         .route("/v1/shards/{shard}/resume", post(shards::resume::one))
         .route("/v1/pause", post(shards::pause::all))
         .route("/v1/resume", post(shards::resume::all))
+        .route("/v1/scaling", get(scaling::handle))
         .route("/v1/events", get(sse::events))
         .with_state(state)
 }

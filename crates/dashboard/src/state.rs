@@ -4,7 +4,7 @@ use axum::extract::FromRef;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
-use crate::{CookieSecurity, Depths, EventHub};
+use crate::{CookieSecurity, Depths, EventHub, Scaling};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -17,6 +17,8 @@ pub struct DashboardState {
     pub events: EventHub,
     /// What waits in the queues.
     pub depths: Depths,
+    /// How many workers there should be.
+    pub scaling: Scaling,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
     pub key_environment: String,
     /// When the cookie of a session may travel over TLS only.
@@ -44,5 +46,11 @@ impl FromRef<DashboardState> for EventHub {
 impl FromRef<DashboardState> for Depths {
     fn from_ref(state: &DashboardState) -> Self {
         state.depths.clone()
+    }
+}
+
+impl FromRef<DashboardState> for Scaling {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.scaling.clone()
     }
 }

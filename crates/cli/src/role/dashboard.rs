@@ -1,7 +1,7 @@
 //! `orderly dashboard`: the web page, reads, status events, stock.
 
 use axum::Router;
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub, Scaling};
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
 use tokio_util::sync::CancellationToken;
@@ -86,7 +86,8 @@ pub(crate) fn routes(
     let check = lifecycle.readiness().check("events");
     let broker = broker(options.amqp_url, Role::Dashboard);
     let (tracker, token) = (lifecycle.tracker(), lifecycle.token().clone());
-    let depths = Depths::start(broker.clone(), tracker, token);
+    let depths = Depths::start(broker.clone(), tracker, token.clone());
+    let scaling = Scaling::start(store.clone(), depths.clone(), tracker, token);
     let events = EventHub::start(
         broker,
         check,
@@ -98,6 +99,7 @@ pub(crate) fn routes(
         keyring: keyring.clone(),
         events,
         depths,
+        scaling,
         key_environment: options.key_environment.to_owned(),
         cookie_security: options.cookie_security,
     })

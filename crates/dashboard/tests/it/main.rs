@@ -13,6 +13,7 @@ mod look_up;
 mod order_list;
 mod orders;
 mod page;
+mod scaling;
 mod session;
 mod shards;
 mod shop;

@@ -6,8 +6,10 @@ use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
-use orderly_broker::{BrokerConfig, Connection, Message, Publisher, StreamOffset, topology};
-use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_broker::{
+    BrokerConfig, Confirm, Connection, Message, Publisher, StreamOffset, topology,
+};
+use orderly_dashboard::{CookieSecurity, DashboardState, Depths, EventHub, Scaling};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
 use orderly_http::{Keyring, Readiness};
@@ -15,7 +17,7 @@ use orderly_protocol::api_key::{self, Scope};
 use orderly_protocol::names::{CLOUDEVENTS_BATCH_TYPE, EVENTS_STREAM};
 use orderly_protocol::serde_json::{self, Value, json};
 use orderly_protocol::time::OffsetDateTime;
-use orderly_protocol::{RecordedEvent, encode_events};
+use orderly_protocol::{RecordedEvent, ShardId, encode_events};
 use orderly_store::{NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -86,10 +88,12 @@ impl Fixture {
             Readiness::new(),
         );
         let broker = BrokerConfig::new(&self.env.amqp_url, self.hub_name());
+        let depths = Depths::start(broker.clone(), &tasks, token.clone());
         let state = DashboardState {
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
-            depths: Depths::start(broker.clone(), &tasks, token.clone()),
+            scaling: Scaling::start(self.store.clone(), depths.clone(), &tasks, token.clone()),
+            depths,
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
             cookie_security: CookieSecurity::AsForwarded,
@@ -137,6 +141,13 @@ impl Fixture {
                 .await
                 .unwrap();
         }
+    }
+
+    /// Puts a message into the queue of a shard.
+    pub(crate) async fn put(&mut self, shard: ShardId, message: &Message) {
+        let queue = shard.queue();
+        let stored = self.publisher.publish_mandatory("", &queue, message).await;
+        assert_eq!(stored.unwrap(), Confirm::Stored);
     }
 
     /// Puts a stream that keeps some 100 kB in the place of the usual one.
