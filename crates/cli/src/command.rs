@@ -12,6 +12,7 @@ pub(crate) mod keys;
 pub(crate) mod migrate;
 pub(crate) mod orders;
 pub(crate) mod race;
+pub(crate) mod scaling;
 pub(crate) mod shards;
 pub(crate) mod stock;
 pub(crate) mod storm;
