@@ -15,6 +15,7 @@ pub(crate) mod lanes;
 pub(crate) mod migrate;
 pub(crate) mod orders;
 pub(crate) mod race;
+pub(crate) mod scaling;
 pub(crate) mod shards;
 pub(crate) mod stock;
 pub(crate) mod storm;

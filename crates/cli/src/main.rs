@@ -71,6 +71,7 @@ async fn run(
         Command::Migrate(args) => command::migrate::run(args).await,
         Command::Topology(args) => command::topology::run(args, format).await,
         Command::Shards(args) => command::shards::run(args, format).await,
+        Command::Scaling(args) => command::scaling::run(args, format).await,
         Command::Pause(args) => command::shards::pause::pause(args, format).await,
         Command::Resume(args) => command::shards::pause::resume(args, format).await,
         Command::Keys(args) => command::keys::run(args, format).await,

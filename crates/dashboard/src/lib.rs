@@ -19,6 +19,7 @@ mod operator;
 mod orders;
 mod page;
 mod request;
+mod scaling;
 mod session;
 mod shards;
 mod sse;
@@ -30,6 +31,7 @@ use axum::routing::{delete, get, post};
 
 pub use dead_letters::count_dead_letters;
 pub use lanes::Controls;
+pub use scaling::Scaling;
 pub use session::CookieSecurity;
 pub use shards::Depths;
 pub use sse::EventHub;
@@ -83,6 +85,7 @@ pub fn router(state: DashboardState) -> Router {
             "/v1/dead-letters/{id}/discard",
             post(dead_letters::discard::handle),
         )
+        .route("/v1/scaling", get(scaling::handle))
         .route("/v1/events", get(sse::events))
         .merge(lanes::routes())
         .with_state(state)

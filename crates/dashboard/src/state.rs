@@ -5,7 +5,7 @@ use orderly_broker::CommandPublisher;
 use orderly_http::Keyring;
 use orderly_store::Store;
 
-use crate::{Controls, CookieSecurity, Depths, EventHub};
+use crate::{Controls, CookieSecurity, Depths, EventHub, Scaling};
 
 /// What the handlers work with. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +22,8 @@ pub struct DashboardState {
     pub depths: Depths,
     /// The way of control commands.
     pub controls: Controls,
+    /// How many workers there should be.
+    pub scaling: Scaling,
     /// The part of new API keys that says where they belong: 1 to 16 lower case letters and digits, as `live`.
     pub key_environment: String,
     /// When the cookie of a session may travel over TLS only.
@@ -55,5 +57,11 @@ impl FromRef<DashboardState> for Depths {
 impl FromRef<DashboardState> for Controls {
     fn from_ref(state: &DashboardState) -> Self {
         state.controls.clone()
+    }
+}
+
+impl FromRef<DashboardState> for Scaling {
+    fn from_ref(state: &DashboardState) -> Self {
+        state.scaling.clone()
     }
 }

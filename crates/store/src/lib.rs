@@ -58,4 +58,4 @@ pub use resize::{Resize, ResizeRefusal, ResizeStep};
 pub use stock::{StockRow, StockWrite, StockWriteResult};
 pub use store::{SessionProfile, Store, StoreOptions};
 pub use verify::{LedgerMovement, LedgerWrite, ProjectedOrder, Snapshot};
-pub use worker::{LiveWorker, ShardRow, ShardStanding, WorkerRow};
+pub use worker::{FleetLoad, LiveWorker, ShardRow, ShardStanding, WorkerLoad, WorkerRow};

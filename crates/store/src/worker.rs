@@ -27,6 +27,34 @@ pub struct LiveWorker {
     pub declined: Vec<String>,
 }
 
+/// What a worker does, as its heartbeat tells.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct WorkerLoad {
+    /// Messages that it was done with, over the last seconds.
+    pub messages_per_second: f64,
+    /// Share of that time in which it had a batch under way, from 0 to 1.
+    pub busy: f64,
+    /// Orders with commands that it has taken up and not committed.
+    pub orders_in_hand: i32,
+    /// Age of the oldest of these commands; 0 if there are none.
+    pub oldest_age_seconds: f64,
+}
+
+/// What all workers that are alive do together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FleetLoad {
+    /// How many they are.
+    pub workers: i64,
+    /// The sum of theirs.
+    pub messages_per_second: f64,
+    /// The sum of theirs: from 0 to `workers`.
+    pub busy: f64,
+    /// The sum of theirs. An order is on one shard, and so with one worker.
+    pub orders_in_hand: i64,
+    /// The greatest of theirs.
+    pub oldest_age_seconds: f64,
+}
+
 /// A shard as people want to see it.
 #[derive(Clone, Debug)]
 pub struct ShardRow {
@@ -166,21 +194,29 @@ impl Store {
         .await
     }
 
-    /// Tells that `me` is alive, and answers who else is: within the last 5 s.
+    /// Tells that `me` is alive and what it does, and answers who else is alive: within the last 5 s.
     ///
     /// # Errors
     /// Any fault of the database.
-    pub async fn heartbeat(&self, me: &LiveWorker) -> Result<Vec<LiveWorker>, StoreError> {
+    pub async fn heartbeat(
+        &self,
+        me: &LiveWorker,
+        load: WorkerLoad,
+    ) -> Result<Vec<LiveWorker>, StoreError> {
         // The row that this statement writes is not among those that it reads.
         bounded(
             sqlx::query_as!(
                 LiveWorker,
                 "with me as (
-                     insert into workers (worker, capacity, subscribed, declined)
-                     values ($1, $2, $3, $4)
+                     insert into workers (worker, capacity, subscribed, declined, messages_per_second,
+                                          busy, orders_in_hand, oldest_age_seconds)
+                     values ($1, $2, $3, $4, $6, $7, $8, $9)
                      on conflict (worker) do update
                      set capacity = excluded.capacity, subscribed = excluded.subscribed,
-                         declined = excluded.declined, seen_at = clock_timestamp())
+                         declined = excluded.declined, seen_at = clock_timestamp(),
+                         messages_per_second = excluded.messages_per_second, busy = excluded.busy,
+                         orders_in_hand = excluded.orders_in_hand,
+                         oldest_age_seconds = excluded.oldest_age_seconds)
                  select worker, capacity, subscribed, declined
                  from workers
                  where worker <> $1
@@ -191,8 +227,34 @@ impl Store {
                 &me.subscribed,
                 &me.declined,
                 LIVE.as_secs_f64(),
+                load.messages_per_second,
+                load.busy,
+                load.orders_in_hand,
+                load.oldest_age_seconds,
             )
             .fetch_all(self.pool()),
+        )
+        .await
+    }
+
+    /// What the workers do that were heard of within the last 5 s.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn fleet_load(&self) -> Result<FleetLoad, StoreError> {
+        bounded(
+            sqlx::query_as!(
+                FleetLoad,
+                r#"select count(*) as "workers!",
+                          coalesce(sum(messages_per_second), 0) as "messages_per_second!",
+                          coalesce(sum(busy), 0) as "busy!",
+                          coalesce(sum(orders_in_hand), 0) as "orders_in_hand!",
+                          coalesce(max(oldest_age_seconds), 0) as "oldest_age_seconds!"
+                   from workers
+                   where seen_at > clock_timestamp() - make_interval(secs => $1)"#,
+                LIVE.as_secs_f64(),
+            )
+            .fetch_one(self.pool()),
         )
         .await
     }

@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use crate::failure::ShardError;
+use crate::load::InHand;
 
 /// From this delivery of a message on its commands run alone, each with a recorded attempt: three deliveries mean that
 /// two owners lost it, and one of its neighbours may be what ends them.
@@ -99,6 +100,8 @@ pub(crate) struct Batch {
     pub(crate) work: Vec<Work>,
     /// The last message that ends within this batch: acking it acks all before it.
     pub(crate) last_delivery: Option<Delivery>,
+    /// How many messages end within this batch.
+    pub(crate) messages: u64,
     /// A suspect: it runs alone, with its attempt recorded.
     pub(crate) suspect: bool,
 }
@@ -139,6 +142,21 @@ impl Intake {
     /// Whether there is nothing to do.
     pub(crate) fn is_empty(&self) -> bool {
         self.queue.is_empty() && self.unknown.is_none()
+    }
+
+    /// What of it an autoscaler wants to know.
+    pub(crate) fn in_hand(&self) -> InHand {
+        let items = || {
+            self.queue.iter().filter_map(|queued| match &queued.work {
+                Work::Command(item) => Some(item),
+                _ => None,
+            })
+        };
+        let orders: BTreeSet<_> = items().map(|item| item.order_id).collect();
+        InHand {
+            orders: orders.len(),
+            oldest: items().find_map(|item| item.accepted_at),
+        }
     }
 
     /// Takes one message apart. A message of an unknown schema ends the intake: a worker that knows it must go on there.
@@ -268,6 +286,7 @@ impl Intake {
             }
             if next.ends.is_some() {
                 batch.last_delivery = next.ends;
+                batch.messages += 1;
             }
         }
         Ok(Some(batch))
@@ -350,6 +369,7 @@ impl Batch {
     pub(crate) fn into_singles(self) -> impl Iterator<Item = Self> {
         let last = self.work.len().saturating_sub(1);
         let mut delivery = self.last_delivery;
+        let messages = self.messages;
         let suspect = self.suspect;
         self.work
             .into_iter()
@@ -357,6 +377,7 @@ impl Batch {
             .map(move |(index, work)| Self {
                 work: vec![work],
                 last_delivery: if index == last { delivery.take() } else { None },
+                messages: if index == last { messages } else { 0 },
                 suspect,
             })
     }

@@ -2,7 +2,7 @@
 //!
 //! The life of a batch is `process`, that of a control command `release`; everything else here serves it: `runner` keeps the connections and a
 //! task per shard, `membership` and `placement` tell which shards are this worker's, `shard` subscribes, claims and hands over, `intake` turns deliveries into batches, `book` is what a
-//! batch knows and decides in memory, `finish` publishes and acks behind it. `served` follows the generations of shards, and `resize`
+//! batch knows and decides in memory, `finish` publishes and acks behind it. `load` is what heartbeats tell of the work. `served` follows the generations of shards, and `resize`
 //! leads from one to the next.
 //!
 //! Invariant: nothing here cancels a consumer, returns a message to its queue, or acks before the commit.
@@ -12,6 +12,7 @@ mod book;
 mod failure;
 mod finish;
 mod intake;
+mod load;
 mod membership;
 mod placement;
 mod process;

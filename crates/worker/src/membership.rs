@@ -14,6 +14,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
+use crate::load::Load;
 use crate::placement::{Member, Ranks, place};
 use crate::served::Served;
 
@@ -75,6 +76,7 @@ pub(crate) struct Membership {
     me: String,
     capacity: Option<usize>,
     served: Served,
+    load: Load,
     told: Mutex<Told>,
     changed: Notify,
     view: watch::Sender<View>,
@@ -142,12 +144,19 @@ impl Tenure {
 }
 
 impl Membership {
-    pub(crate) fn new(store: Store, me: String, capacity: Option<usize>, served: Served) -> Self {
+    pub(crate) fn new(
+        store: Store,
+        me: String,
+        capacity: Option<usize>,
+        served: Served,
+        load: Load,
+    ) -> Self {
         Self {
             store,
             me,
             capacity,
             served,
+            load,
             told: Mutex::default(),
             changed: Notify::new(),
             view: watch::Sender::default(),
@@ -188,7 +197,7 @@ impl Membership {
 
     async fn beat(&self) -> Result<(), StoreError> {
         let me = self.heartbeat();
-        let others = self.store.heartbeat(&me).await?;
+        let others = self.store.heartbeat(&me, self.load.tell()).await?;
         let members: Vec<_> = std::iter::once(&me)
             .chain(&others)
             .map(|worker| Member {

@@ -19,6 +19,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::attempt::Attempts;
 use crate::failure::ShardError;
+use crate::load::Load;
 use crate::membership::{Membership, Tenure};
 use crate::reply::{Replies, send_replies};
 use crate::resize::{self, Coordinator};
@@ -95,6 +96,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     let capacity = max_shards.map(|shards| usize::from(shards.get()));
     let attempts = Arc::new(Attempts::default());
     let turns = Turns::one_a_core(TURN);
+    let load = Load::new();
     let served = Served::follow(store.clone(), &layout, stop.clone());
     let coordinator = Coordinator {
         store: store.clone(),
@@ -122,8 +124,10 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                         owner.clone(),
                         capacity,
                         served.clone(),
+                        load.clone(),
                     ),
                     served: served.clone(),
+                    load: load.clone(),
                 };
                 let session = Session { context, links };
                 ready.send_replace(true);

@@ -14,6 +14,7 @@ use crate::attempt::Attempts;
 use crate::failure::{ProcessError, ShardError};
 use crate::finish::{Finisher, Unfinished};
 use crate::intake::{Batch, Intake, Undecidable, Work};
+use crate::load::{InHand, Load, ShardLoad};
 use crate::membership::{Membership, Tenure};
 use crate::process::{Committed, process};
 use crate::release::process_part;
@@ -38,6 +39,7 @@ pub(crate) struct Context {
     pub(crate) turns: Turns,
     pub(crate) membership: Membership,
     pub(crate) served: Served,
+    pub(crate) load: Load,
 }
 
 /// The broker's two connections: a blocked publisher must not hold up acks.
@@ -92,6 +94,7 @@ pub(crate) async fn serve(
         subscription,
         finisher: Finisher::start(publisher, context.layout.clone()),
         intake: Intake::new(shard, layout.shard_count),
+        load: context.load.shard(shard),
     };
     let ended = match seen {
         Some(seen) => serving.run(shard, seen, stop).await,
@@ -113,6 +116,7 @@ struct Serving<'a> {
     subscription: ShardSubscription,
     finisher: Finisher,
     intake: Intake,
+    load: ShardLoad,
 }
 
 impl Serving<'_> {
@@ -128,8 +132,10 @@ impl Serving<'_> {
         };
         self.intake.push(first);
         let fence = self.claim(shard, seen).await?;
+        let _owned = self.load.owned(&self.context.owner);
         loop {
             if self.intake.is_empty() {
+                self.load.holds(InHand::default());
                 let Some(delivery) = self.next(stop).await? else {
                     return Ok(());
                 };
@@ -144,6 +150,7 @@ impl Serving<'_> {
             {
                 self.intake.push(delivery);
             }
+            self.load.holds(self.intake.in_hand());
             let Some(batch) = self.intake.next_batch()? else {
                 continue;
             };
@@ -233,6 +240,7 @@ impl Serving<'_> {
             return self.release(fence, batch, turn, stop).await;
         }
         let deadline = Instant::now() + TRANSIENT_LIMIT;
+        let _underway = self.load.batch();
         // Boxed: a batch's future is 10 kB, and would be moved from one to the next.
         let attempt = Box::pin(self.attempt(fence, &mut batch, deadline));
         let reason = match turn.during(attempt).await {
@@ -329,8 +337,10 @@ impl Serving<'_> {
     }
 
     async fn hand_to_finisher(&self, committed: Committed, batch: Batch) -> Result<(), ShardError> {
-        self.finish(committed, batch.work.len(), batch.last_delivery)
-            .await
+        let (size, messages) = (batch.work.len(), batch.messages);
+        self.finish(committed, size, batch.last_delivery).await?;
+        self.load.done(messages);
+        Ok(())
     }
 
     /// A part of a release: its delivery is acked behind the last one.

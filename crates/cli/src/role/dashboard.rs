@@ -2,7 +2,7 @@
 
 use axum::Router;
 use orderly_dashboard::{
-    Controls, CookieSecurity, DashboardState, Depths, EventHub, count_dead_letters,
+    Controls, CookieSecurity, DashboardState, Depths, EventHub, Scaling, count_dead_letters,
 };
 use orderly_http::Keyring;
 use orderly_store::{SessionProfile, Store};
@@ -92,7 +92,8 @@ pub(crate) fn routes(
     let (tracker, token) = (lifecycle.tracker(), lifecycle.token().clone());
     tracker.spawn(count_dead_letters(store.clone(), token.clone()));
     let publisher = process.command_publisher(store, broker.clone(), served);
-    let depths = Depths::start(broker.clone(), tracker, token);
+    let depths = Depths::start(broker.clone(), tracker, token.clone());
+    let scaling = Scaling::start(store.clone(), depths.clone(), tracker, token);
     let events = EventHub::start(
         broker,
         check,
@@ -112,6 +113,7 @@ pub(crate) fn routes(
         publisher,
         depths,
         controls,
+        scaling,
         key_environment: options.key_environment.to_owned(),
         cookie_security: options.cookie_security,
     })

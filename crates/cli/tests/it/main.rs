@@ -13,6 +13,7 @@ mod live;
 mod matrix;
 mod race;
 mod role;
+mod scale;
 mod shutdown;
 mod snapshot;
 mod steer;

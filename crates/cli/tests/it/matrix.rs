@@ -519,7 +519,7 @@ impl Matrix<'_> {
 }
 
 /// Storms, one after the other, for as long as it takes.
-struct Judge {
+pub(crate) struct Judge {
     env: TestEnv,
     ingress: String,
     dashboard: String,
@@ -527,7 +527,7 @@ struct Judge {
 }
 
 impl Judge {
-    fn new(system: &System) -> Self {
+    pub(crate) fn new(system: &System) -> Self {
         Self {
             env: system.env.clone(),
             ingress: system.ingress.url.clone(),
@@ -537,7 +537,7 @@ impl Judge {
     }
 
     /// How many commands each had accepted.
-    async fn storms(&self, done: &AtomicBool) -> Vec<u64> {
+    pub(crate) async fn storms(&self, done: &AtomicBool) -> Vec<u64> {
         let mut accepted = Vec::new();
         while !done.load(Ordering::SeqCst) {
             let args = [

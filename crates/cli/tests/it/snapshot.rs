@@ -5,7 +5,7 @@ use std::path::Path;
 
 use expect_test::expect_file;
 
-use crate::system::{System, bare, sample, success};
+use crate::system::{System, bare, sample, success, until};
 
 /// Compares with a file of `tests/snapshots`.
 fn expect(name: &str, text: &str) {
@@ -316,6 +316,14 @@ async fn data_commands_print_tables_json_and_lines() {
         scene.run(&["audit", "verify", "--from", "99"], 1),
     ];
     expect("audit.txt", &audit.concat());
+
+    // What the orders of the scene did is over.
+    until("it is calm", async || {
+        let calm = scene.system.read("/v1/scaling").await;
+        calm["messages_per_second"] == 0.0 && calm["busy"] == 0.0 && calm["workers"] == 1
+    })
+    .await;
+    expect("scaling.txt", &scene.forms(&["scaling"]));
 }
 
 #[tokio::test]

@@ -31,6 +31,11 @@ pub(crate) struct System {
 impl System {
     /// Migrated, declared, every role ready, a key that may do everything.
     pub(crate) async fn start() -> Self {
+        Self::start_with_shards("4").await
+    }
+
+    /// The same with so many shards.
+    pub(crate) async fn start_with_shards(shards: &str) -> Self {
         let env = test_env().await;
         let base = Setup { env: &env };
         base.succeed(&["migrate"]);
@@ -40,7 +45,7 @@ impl System {
             "--settle-seconds",
             "2",
             "--shards",
-            "4",
+            shards,
         ]);
         let key = base.succeed(&["keys", "create", "--name", "test", "--scopes", "all"]);
         let role = |name| Role::start(&env, name);

@@ -16,6 +16,7 @@ mod look_up;
 mod order_list;
 mod orders;
 mod page;
+mod scaling;
 mod session;
 mod shards;
 mod shop;

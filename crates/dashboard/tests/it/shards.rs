@@ -3,7 +3,7 @@
 use orderly_broker::topology;
 use orderly_protocol::api_key::Scope;
 use orderly_protocol::serde_json::{Value, json};
-use orderly_store::LiveWorker;
+use orderly_store::{LiveWorker, WorkerLoad};
 use reqwest::{Method, StatusCode};
 
 use crate::support::{Dashboard, Fixture, answer, insert_key};
@@ -27,8 +27,8 @@ async fn shards_tell_their_owner_their_standby_and_what_waits() {
         worker("one", &["g1.000", "g1.001"]),
         worker("two", &["g1.000"]),
     );
-    store.heartbeat(&one).await.unwrap();
-    store.heartbeat(&two).await.unwrap();
+    store.heartbeat(&one, WorkerLoad::default()).await.unwrap();
+    store.heartbeat(&two, WorkerLoad::default()).await.unwrap();
     let shard = |shard| orderly_protocol::ShardId {
         generation: 1,
         shard,

@@ -7,10 +7,10 @@ use futures_util::stream::BoxStream;
 use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
 use lapin::types::{AMQPValue, FieldTable};
 use orderly_broker::{
-    BrokerConfig, CommandPublisher, Connection, GenerationSource, Message, Publisher, StreamOffset,
-    topology,
+    BrokerConfig, CommandPublisher, Confirm, Connection, GenerationSource, Message, Publisher,
+    StreamOffset, topology,
 };
-use orderly_dashboard::{Controls, CookieSecurity, DashboardState, Depths, EventHub};
+use orderly_dashboard::{Controls, CookieSecurity, DashboardState, Depths, EventHub, Scaling};
 use orderly_devenv::{TestEnv, test_env};
 use orderly_domain::{CommandId, OrderId, ProducerId, Version};
 use orderly_http::{Keyring, Readiness};
@@ -18,7 +18,7 @@ use orderly_protocol::api_key::{self, Scope};
 use orderly_protocol::names::{CLOUDEVENTS_BATCH_TYPE, EVENTS_STREAM};
 use orderly_protocol::serde_json::{self, Value, json};
 use orderly_protocol::time::OffsetDateTime;
-use orderly_protocol::{RecordedEvent, encode_events};
+use orderly_protocol::{RecordedEvent, ShardId, encode_events};
 use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
@@ -90,11 +90,13 @@ impl Fixture {
             Readiness::new(),
         );
         let broker = BrokerConfig::new(&self.env.amqp_url, self.hub_name());
+        let depths = Depths::start(broker.clone(), &tasks, token.clone());
         let state = DashboardState {
             publisher: publisher(&self.store, broker.clone(), &tasks, &token),
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
-            depths: Depths::start(broker.clone(), &tasks, token.clone()),
+            scaling: Scaling::start(self.store.clone(), depths.clone(), &tasks, token.clone()),
+            depths,
             controls: self.controls(&tasks, &token),
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
@@ -169,6 +171,13 @@ impl Fixture {
                 .await
                 .unwrap();
         }
+    }
+
+    /// Puts a message into the queue of a shard.
+    pub(crate) async fn put(&mut self, shard: ShardId, message: &Message) {
+        let queue = shard.queue();
+        let stored = self.publisher.publish_mandatory("", &queue, message).await;
+        assert_eq!(stored.unwrap(), Confirm::Stored);
     }
 
     /// Puts a stream that keeps some 100 kB in the place of the usual one.

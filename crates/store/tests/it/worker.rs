@@ -1,6 +1,6 @@
 //! Heartbeats: who is there, by the database's clock.
 
-use orderly_store::LiveWorker;
+use orderly_store::{FleetLoad, LiveWorker, WorkerLoad};
 
 use crate::database::Database;
 
@@ -18,9 +18,12 @@ async fn a_heartbeat_answers_with_the_others_that_are_alive() {
     let database = Database::fresh().await;
     let store = &database.store;
     let (one, two) = (named("a", &["g1.000"]), named("b", &[]));
-    assert_eq!(store.heartbeat(&one).await.unwrap(), []);
     assert_eq!(
-        store.heartbeat(&two).await.unwrap(),
+        store.heartbeat(&one, WorkerLoad::default()).await.unwrap(),
+        []
+    );
+    assert_eq!(
+        store.heartbeat(&two, WorkerLoad::default()).await.unwrap(),
         std::slice::from_ref(&one)
     );
     let more = LiveWorker {
@@ -28,8 +31,11 @@ async fn a_heartbeat_answers_with_the_others_that_are_alive() {
         declined: vec!["g1.000".to_owned()],
         ..named("b", &["g1.001", "g1.002"])
     };
-    store.heartbeat(&more).await.unwrap();
-    assert_eq!(store.heartbeat(&one).await.unwrap(), [more]);
+    store.heartbeat(&more, WorkerLoad::default()).await.unwrap();
+    assert_eq!(
+        store.heartbeat(&one, WorkerLoad::default()).await.unwrap(),
+        [more]
+    );
 }
 
 #[tokio::test]
@@ -37,15 +43,62 @@ async fn a_worker_that_fell_silent_or_left_is_not_among_them() {
     let database = Database::fresh().await;
     let store = &database.store;
     for worker in ["silent", "leaving", "staying"] {
-        store.heartbeat(&named(worker, &[])).await.unwrap();
+        store
+            .heartbeat(&named(worker, &[]), WorkerLoad::default())
+            .await
+            .unwrap();
     }
     database
         .run("update workers set seen_at = seen_at - interval '6 s' where worker = 'silent'")
         .await
         .unwrap();
     store.leave("leaving").await.unwrap();
-    let others = store.heartbeat(&named("me", &[])).await.unwrap();
+    let others = store
+        .heartbeat(&named("me", &[]), WorkerLoad::default())
+        .await
+        .unwrap();
     assert_eq!(others, [named("staying", &[])]);
     let kept = "select count(*) from workers where worker = 'silent'";
     assert_eq!(database.count(kept).await, 1, "who asks can still see it");
+}
+
+#[tokio::test]
+async fn what_the_living_do_is_added_up() {
+    let database = Database::fresh().await;
+    let store = &database.store;
+    let nothing = FleetLoad {
+        workers: 0,
+        messages_per_second: 0.0,
+        busy: 0.0,
+        orders_in_hand: 0,
+        oldest_age_seconds: 0.0,
+    };
+    assert_eq!(store.fleet_load().await.unwrap(), nothing);
+    let load = |factor: i32| WorkerLoad {
+        messages_per_second: 100.0 * f64::from(factor),
+        busy: 0.25 * f64::from(factor),
+        orders_in_hand: 3 * factor,
+        oldest_age_seconds: 1.5 * f64::from(factor),
+    };
+    for (worker, factor) in [("one", 3), ("one", 1), ("two", 2), ("silent", 4)] {
+        let me = named(worker, &[]);
+        store.heartbeat(&me, load(factor)).await.unwrap();
+    }
+    database
+        .run("update workers set seen_at = seen_at - interval '6 s' where worker = 'silent'")
+        .await
+        .unwrap();
+    // As a build that does not tell.
+    database
+        .run("insert into workers (worker, subscribed) values ('earlier', '{}')")
+        .await
+        .unwrap();
+    let together = FleetLoad {
+        workers: 3,
+        messages_per_second: 300.0,
+        busy: 0.75,
+        orders_in_hand: 9,
+        oldest_age_seconds: 3.0,
+    };
+    assert_eq!(store.fleet_load().await.unwrap(), together);
 }
