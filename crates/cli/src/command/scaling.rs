@@ -19,7 +19,7 @@ use crate::{
 #[command(before_help = "\
 Examples:
   orderly scaling
-  docker compose up --detach --no-recreate --scale worker=$(orderly scaling -o json | jq .wanted_workers)
+  orderly scaling -o json | jq .wanted_workers
   watch orderly scaling")]
 pub(crate) struct ScalingArgs {
     #[command(flatten)]

@@ -80,7 +80,7 @@ impl<'a> Change<'a> {
              where owner in (select worker from workers where seen_at > now() - interval '5 s')";
         let wanted = format!("{} {SHARDS}", workers.len());
         until(what, async || {
-            sum(system, workers, "orderly_shard_owner_info").await == f64::from(SHARDS)
+            (sum(system, workers, "orderly_shard_owner_info").await - f64::from(SHARDS)).abs() < 0.5
                 && sql(system, owners).await == wanted
         })
         .await;
