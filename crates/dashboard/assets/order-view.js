@@ -24,15 +24,19 @@ export const loading = () => h("p", { class: "empty" }, "Reading …");
 export const failed = ({ title, text }) => h("div", { class: "placeholder failed", role: "alert" }, h("p", {}, h("b", {}, title)), h("p", {}, text));
 
 /** Reasons to wait, in a word; a server may know more of them. */
-const WAITS = { parked: "Parked", paused: "Paused", releasing: "Released" };
+const WAITS = {
+  parked: "Parked", paused: "Paused", releasing: "Released",
+  shard_paused: "Shard paused", shard_draining: "Waits for a resize", no_owner: "No worker",
+};
 
 /** Why it does not move, where it does not. */
 export function notices(order) {
   const { waiting } = order;
   return [
     order.held && h("p", { class: "notice" }, h("b", {}, "Held: "), order.hold_reason ?? ""),
-    waiting && h("p", { class: "notice" }, h("b", {}, `${WAITS[waiting.reason] ?? "Waiting"} since ${date(Date.parse(waiting.since))}: `),
-      `${waiting.detail}. ${count(waiting.commands, "command")} in its lane.`),
+    waiting && h("p", { class: "notice" },
+      h("b", {}, `${WAITS[waiting.reason] ?? "Waiting"}${waiting.since ? ` since ${date(Date.parse(waiting.since))}` : ""}: `),
+      `${waiting.detail}.${waiting.commands == null ? "" : ` ${count(waiting.commands, "command")} in its lane.`}`),
   ];
 }
 

@@ -1,6 +1,7 @@
 //! Reads of orders.
 
 pub(crate) mod events;
+mod hindrance;
 pub(crate) mod list;
 pub(crate) mod show;
 

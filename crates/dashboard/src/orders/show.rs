@@ -9,6 +9,7 @@ use orderly_http::{Authorized, ProblemResponse, scope};
 use orderly_protocol::{OrderResource, parse_order_state};
 use orderly_store::Store;
 
+use super::hindrance::hindrance;
 use super::not_found;
 use crate::etag;
 use crate::failure::{database, internal};
@@ -31,7 +32,10 @@ pub(crate) async fn handle(
         tracing::error!(order.id = %order_id, error = &error as &dyn std::error::Error, "order state cannot be read");
         internal()
     })?;
-    let waiting = lane.as_ref().map(waiting);
+    let waiting = match lane.as_ref().map(waiting) {
+        Some(waiting) => Some(waiting),
+        None => hindrance(&store, order_id).await.map_err(database)?,
+    };
     // The tag is the version, which a lane does not change: what may be kept is only an order that is not waiting.
     let caching = if waiting.is_some() {
         "no-store"

@@ -1,12 +1,13 @@
 //! Reads of one order.
 
 use orderly_domain::{Currency, Event, NewLine, Order, OrderId, Sku, evolve};
-use orderly_protocol::serde_json::json;
+use orderly_protocol::serde_json::{Value, json};
 use orderly_protocol::{event_data, order_state};
+use orderly_store::{LiveWorker, WorkerLoad};
 use reqwest::{Method, StatusCode};
 use uuid::Uuid;
 
-use crate::support::{Dashboard, Fixture};
+use crate::support::{Dashboard, Fixture, answer};
 
 const ORDER: Uuid = Uuid::from_u128(0x0190_a5c1_2b3c_7d4e_8f50_6172_8394_0516);
 
@@ -183,4 +184,46 @@ async fn what_is_not_there_or_cannot_be_meant_is_said() {
         dashboard.get("/v1/orders/7").await.0,
         StatusCode::BAD_REQUEST
     );
+}
+
+#[tokio::test]
+async fn an_order_says_why_its_shard_does_not_go_on() {
+    let fixture = Fixture::new().await;
+    let dashboard = fixture.start().await;
+    let store = &fixture.store;
+    store.create_first_generation(1, 32).await.unwrap();
+    seed(&fixture, 0).await;
+    let reason = async || dashboard.get(&path()).await.1["waiting"]["reason"].clone();
+    let post = async |path: &str, body: Value| {
+        let request = dashboard.request(Method::POST, path).json(&body);
+        assert_eq!(answer(request).await.0, StatusCode::OK);
+    };
+    assert_eq!(reason().await, "no_owner");
+    let worker = LiveWorker {
+        worker: "one".to_owned(),
+        capacity: None,
+        subscribed: vec!["g1.000".to_owned()],
+        declined: Vec::new(),
+    };
+    store
+        .heartbeat(&worker, WorkerLoad::default())
+        .await
+        .unwrap();
+    assert_eq!(reason().await, Value::Null);
+
+    let body = json!({"reason": "a slow query", "expires_in_seconds": 600});
+    post("/v1/pause", body).await;
+    let (_, found) = dashboard.get(&path()).await;
+    let waiting = &found["waiting"];
+    assert_eq!(waiting["reason"], "shard_paused");
+    assert_eq!(waiting["detail"], "every shard is paused: a slow query");
+    assert!(waiting["paused"]["by"].is_string() && waiting["paused"]["until"].is_string());
+    post("/v1/resume", Value::Null).await;
+    assert_eq!(reason().await, Value::Null);
+
+    let flip = "update generations set state = 'draining';
+         insert into generations (generation, shard_count, prefetch, state) values (2, 1, 32, 'current');
+         insert into shards (generation, shard) values (2, 0)";
+    fixture.env.psql(&[flip]).await.unwrap();
+    assert_eq!(reason().await, "shard_draining");
 }

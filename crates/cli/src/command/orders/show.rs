@@ -101,14 +101,16 @@ fn waiting(order: &Value) -> String {
     if text("reason").is_empty() {
         return String::new();
     }
-    let waiting = format!(
-        "{} since {}: {} ({}); commands: {}",
-        text("reason"),
-        text("since"),
-        text("detail"),
-        text("code"),
-        text("commands")
-    );
+    let since = match text("since") {
+        since if since.is_empty() => String::new(),
+        since => format!(" since {since}"),
+    };
+    let mut waiting = format!("{}{since}: {}", text("reason"), text("detail"));
+    // What its lane tells.
+    if !order["waiting"]["commands"].is_null() {
+        let lane = format!(" ({}); commands: {}", text("code"), text("commands"));
+        waiting.push_str(&lane);
+    }
     let paused = &order["waiting"]["paused"];
     if paused.is_null() {
         return waiting;
