@@ -56,6 +56,10 @@ pub struct FleetLoad {
 }
 
 /// A shard as people want to see it.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "facts of a row, each of which may hold beside any other"
+)]
 #[derive(Clone, Debug)]
 pub struct ShardRow {
     /// Which.

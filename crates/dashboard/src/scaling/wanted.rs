@@ -247,8 +247,8 @@ mod tests {
     #[test]
     fn busy_workers_want_company_until_they_have_time_to_spare() {
         let busy = |workers, busy| Look {
-            workers,
             busy,
+            workers,
             ..CALM
         };
         assert_wanted(busy(1.0, 0.7), 1, "time to spare");
