@@ -209,23 +209,43 @@ pub async fn queue_status(
     connection: &Connection,
     queue: &str,
 ) -> Result<Option<QueueStatus>, BrokerError> {
-    // A channel of its own, since a refusal closes it.
-    let channel = connection.channel().await?;
-    let options = QueueDeclareOptions {
-        passive: true,
-        ..Default::default()
-    };
-    let declare = channel
-        .client()
-        .queue_declare(queue.into(), options, FieldTable::default());
-    match channel.call("look for a queue", declare).await {
-        Ok(queue) => Ok(Some(QueueStatus {
-            messages: queue.message_count(),
-            consumers: queue.consumer_count(),
-        })),
-        Err(error) if error.is_not_found() => Ok(None),
-        Err(error) => Err(error),
+    let statuses = queue_statuses(connection, [queue]).await?;
+    Ok(statuses.into_iter().next().flatten())
+}
+
+/// The same of many, in their order.
+///
+/// # Errors
+/// The broker did not answer.
+pub async fn queue_statuses(
+    connection: &Connection,
+    queues: impl IntoIterator<Item = impl AsRef<str>>,
+) -> Result<Vec<Option<QueueStatus>>, BrokerError> {
+    let mut statuses = Vec::new();
+    // Of its own, since a refusal closes it.
+    let mut channel = connection.channel().await?;
+    for queue in queues {
+        let options = QueueDeclareOptions {
+            passive: true,
+            ..Default::default()
+        };
+        let declare =
+            channel
+                .client()
+                .queue_declare(queue.as_ref().into(), options, FieldTable::default());
+        match channel.call("look for a queue", declare).await {
+            Ok(queue) => statuses.push(Some(QueueStatus {
+                messages: queue.message_count(),
+                consumers: queue.consumer_count(),
+            })),
+            Err(error) if error.is_not_found() => {
+                statuses.push(None);
+                channel = connection.channel().await?;
+            }
+            Err(error) => return Err(error),
+        }
     }
+    Ok(statuses)
 }
 
 async fn has_exchange(connection: &Connection, exchange: &str) -> Result<bool, BrokerError> {

@@ -174,12 +174,12 @@ impl ShardLoad {
 
     /// The shard is this worker's until what this answers is dropped.
     pub(crate) fn owned(&self, owner: &str) -> Owned {
-        let ownership = Owned {
+        let told = Owned {
             shard: self.shard.to_string(),
             owner: owner.to_owned(),
         };
-        ownership.set(1.0);
-        ownership
+        told.set(1.0);
+        told
     }
 }
 
@@ -265,18 +265,18 @@ mod tests {
         let first = one.batch();
         seconds(1).await;
         let second = two.batch();
-        seconds(1).await;
+        seconds(2).await;
         drop(first);
         seconds(1).await;
         drop(second);
-        seconds(3).await;
+        seconds(4).await;
         let busy = load.tell().busy;
         assert!((busy - 0.5).abs() < 1e-9, "{busy}");
         // One that goes on counts before it ends.
         let _third = one.batch();
         seconds(3).await;
         let busy = load.tell().busy;
-        assert!((busy - 6.0 / 9.0).abs() < 1e-9, "{busy}");
+        assert!((busy - 7.0 / 11.0).abs() < 1e-9, "{busy}");
     }
 
     #[tokio::test(start_paused = true)]

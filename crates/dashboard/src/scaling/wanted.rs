@@ -169,7 +169,7 @@ fn busy(look: &Look) -> Option<Ask> {
     // A sum of decimals is not to ask for one more.
     let workers = (look.busy / MOST_BUSY - 1e-9).ceil();
     let because = format!(
-        "the workers are busy {:.0} % of their time, which should be at most {:.0} %",
+        "the workers are busy {:.1} % of their time, which should be at most {:.0} %",
         100.0 * look.busy_share(),
         100.0 * MOST_BUSY
     );
@@ -252,9 +252,9 @@ mod tests {
             ..CALM
         };
         assert_wanted(busy(1.0, 0.7), 1, "time to spare");
-        assert_wanted(busy(1.0, 0.71), 2, "busy 71 %");
-        assert_wanted(busy(3.0, 2.1), 3, "busy 70 %");
-        assert_wanted(busy(8.0, 1.3), 2, "busy 16 %");
+        assert_wanted(busy(1.0, 0.71), 2, "busy 71.0 %");
+        assert_wanted(busy(3.0, 2.1), 3, "busy 70.0 %");
+        assert_wanted(busy(8.0, 1.3), 2, "busy 16.2");
         assert_wanted(busy(20.0, 20.0), 16, "16 shards");
     }
 

@@ -114,12 +114,11 @@ impl Asker {
             _ => Connection::open(&self.broker).await?,
         };
         let connection = self.connection.insert(connection);
-        let mut depths = HashMap::new();
-        for shard in shards {
-            if let Some(status) = topology::queue_status(connection, &shard.queue()).await? {
-                depths.insert(*shard, status.messages);
-            }
-        }
-        Ok(depths)
+        let queues = shards.iter().map(ShardId::queue);
+        let statuses = topology::queue_statuses(connection, queues).await?;
+        let depths = shards.iter().zip(statuses);
+        Ok(depths
+            .filter_map(|(shard, status)| Some((*shard, status?.messages)))
+            .collect())
     }
 }
