@@ -114,7 +114,7 @@ impl Asker {
             _ => Connection::open(&self.broker).await?,
         };
         let connection = self.connection.insert(connection);
-        let queues = shards.iter().map(ShardId::queue);
+        let queues = shards.iter().map(|shard| shard.queue());
         let statuses = topology::queue_statuses(connection, queues).await?;
         let depths = shards.iter().zip(statuses);
         Ok(depths
