@@ -209,7 +209,7 @@ pub async fn queue_status(
     connection: &Connection,
     queue: &str,
 ) -> Result<Option<QueueStatus>, BrokerError> {
-    let statuses = queue_statuses(connection, [queue]).await?;
+    let statuses = queue_statuses(connection, &[queue.to_owned()]).await?;
     Ok(statuses.into_iter().next().flatten())
 }
 
@@ -219,7 +219,7 @@ pub async fn queue_status(
 /// The broker did not answer.
 pub async fn queue_statuses(
     connection: &Connection,
-    queues: impl IntoIterator<Item = impl AsRef<str>>,
+    queues: &[String],
 ) -> Result<Vec<Option<QueueStatus>>, BrokerError> {
     let mut statuses = Vec::new();
     // Of its own, since a refusal closes it.
@@ -232,7 +232,7 @@ pub async fn queue_statuses(
         let declare =
             channel
                 .client()
-                .queue_declare(queue.as_ref().into(), options, FieldTable::default());
+                .queue_declare(queue.as_str().into(), options, FieldTable::default());
         match channel.call("look for a queue", declare).await {
             Ok(queue) => statuses.push(Some(QueueStatus {
                 messages: queue.message_count(),

@@ -114,8 +114,8 @@ impl Asker {
             _ => Connection::open(&self.broker).await?,
         };
         let connection = self.connection.insert(connection);
-        let queues = shards.iter().map(|shard| shard.queue());
-        let statuses = topology::queue_statuses(connection, queues).await?;
+        let queues: Vec<_> = shards.iter().map(|shard| shard.queue()).collect();
+        let statuses = topology::queue_statuses(connection, &queues).await?;
         let depths = shards.iter().zip(statuses);
         Ok(depths
             .filter_map(|(shard, status)| Some((*shard, status?.messages)))

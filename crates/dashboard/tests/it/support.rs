@@ -22,7 +22,6 @@ use orderly_protocol::{RecordedEvent, ShardId, encode_events};
 use orderly_store::{Actor, NewApiKey, SessionProfile, Store, StoreOptions};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -90,14 +89,16 @@ impl Fixture {
             Readiness::new(),
         );
         let broker = BrokerConfig::new(&self.env.amqp_url, self.hub_name());
-        let depths = Depths::start(broker.clone(), &tasks, token.clone());
+        let named = |name: &str| BrokerConfig::new(&self.env.amqp_url, name);
+        let publisher = publisher(&self.store, named("publisher"), &tasks, &token);
+        let depths = Depths::start(named("depths"), &tasks, token.clone());
         let state = DashboardState {
-            publisher: publisher(&self.store, broker.clone(), &tasks, &token),
+            controls: Controls::start(self.store.clone(), publisher.clone(), &tasks, token.clone()),
+            publisher,
             store: self.store.clone(),
             keyring: Keyring::start(self.store.clone(), readiness.check("keys"), &tasks, &token),
             scaling: Scaling::start(self.store.clone(), depths.clone(), &tasks, token.clone()),
             depths,
-            controls: self.controls(&tasks, &token),
             events: EventHub::start(broker, readiness.check("events"), tasks, token.clone()),
             key_environment: "test".to_owned(),
             cookie_security: CookieSecurity::AsForwarded,
@@ -118,31 +119,6 @@ impl Fixture {
     }
 
     /// As the role is wired: a publisher that follows the generation, also one that is made later.
-    fn controls(&self, tasks: &TaskTracker, token: &CancellationToken) -> Controls {
-        let followed = self.store.watch_generation(tasks, token);
-        let (publish, current) = watch::channel(None);
-        let mut loaded = followed.current.clone();
-        let ended = token.clone();
-        tasks.spawn(async move {
-            loop {
-                let layout = loaded.borrow_and_update().layout;
-                publish.send_replace(layout.map(|layout| orderly_broker::Layout {
-                    generation: layout.generation,
-                    shard_count: layout.shard_count,
-                }));
-                let next = ended.run_until_cancelled(loaded.changed()).await;
-                let Some(Ok(())) = next else { return };
-            }
-        });
-        let generations = GenerationSource {
-            current,
-            reload: followed.reload,
-        };
-        let broker = BrokerConfig::new(&self.env.amqp_url, "dashboard-test controls");
-        let publisher = CommandPublisher::start(broker, generations, tasks, token.clone());
-        Controls::start(self.store.clone(), publisher, tasks, token.clone())
-    }
-
     /// What the hub's connection calls itself: unlike that of any other test.
     fn hub_name(&self) -> String {
         format!("dashboard {}", self.env.vhost())
