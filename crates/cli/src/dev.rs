@@ -198,8 +198,8 @@ async fn serve(
         ..Resizing::default()
     };
     let urls = (&*database_url, &*amqp_url);
-    let steps = (resizing, SkipUndecidable::default());
-    role::worker::start(&process, urls, None, steps)?;
+    let policy = (resizing, SkipUndecidable::default());
+    role::worker::start(&process, urls, None, policy)?;
     start_roles(&process, &database_url, &amqp_url, listener, config.sandbox)?;
     let readiness = process.lifecycle.readiness().clone();
     let opening = async {

@@ -52,12 +52,12 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
         SkipUndecidable::default(),
         parse::skip_undecidable,
     );
-    let steps = resizing.zip(skip);
-    let (config, steps) = settings.finish(|| config.zip(steps))?;
+    let policy = resizing.zip(skip);
+    let (config, policy) = settings.finish(|| config.zip(policy))?;
     let process = Process::start(config.logging)?;
     let listener = listen(config.http_addr).await?;
     let urls = (&*config.database_url, &*config.amqp_url);
-    start(&process, urls, args.max_shards, steps)?;
+    start(&process, urls, args.max_shards, policy)?;
     process.serve_probes(listener);
     process.lifecycle.supervise(DRAIN_DELAY).await?;
     Ok(Exit::Ok)

@@ -1,5 +1,6 @@
 //! What a control command would do, in memory, against what the database holds now. Nothing is written, and by the time of the real
-//! one the order or its stock may be another.
+//! one the order or its stock may be another. What the database would refuse, or what came too old to be decided without being asked
+//! for, is not found out here.
 
 use std::collections::BTreeSet;
 

@@ -8,7 +8,7 @@ use orderly_protocol::{Control, ControlAct, Envelope, ShardId, decode_commands, 
 use reqwest::{Method, StatusCode};
 use uuid::Uuid;
 
-use crate::support::{Dashboard, Fixture, answer, insert_key, until};
+use crate::support::{Dashboard, Fixture, LIMIT, answer, insert_key, until};
 
 const HEAD: CommandId = CommandId(Uuid::from_u128(0xc1));
 const BEHIND: CommandId = CommandId(Uuid::from_u128(0xc2));
@@ -67,7 +67,8 @@ async fn sent(fixture: &Fixture) -> (Envelope, Control) {
         shard: 0,
     };
     let mut subscription = fixture.connection.subscribe_shard(&shard, 1).await.unwrap();
-    let delivery = subscription.next().await.unwrap().unwrap();
+    let next = tokio::time::timeout(LIMIT, subscription.next()).await;
+    let delivery = next.expect("a control command is sent").unwrap().unwrap();
     let body = delivery.body.clone();
     delivery.ack_through().await.unwrap();
     subscription.close().await.unwrap();

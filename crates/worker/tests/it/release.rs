@@ -537,3 +537,48 @@ async fn nothing_of_a_paused_order_is_decided_whatever_failed_in_it() {
     assert_eq!(world.applied_to(order).await, expected);
     worker.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_five_processes_died_of_leaves_its_head_in_the_lane() {
+    let world = World::new().await;
+    let worker = world.worker("w1");
+    let order = order_on(1);
+    let lane = [old(order), annotate(order, "behind")];
+    let placed = world.order_with(order, &lane).await;
+    worker.stop().await;
+    let deadly = retry(&lane[0]);
+    world.leave_attempts(&deadly, "'dead ' || n").await;
+    world.post_one(&deadly).await;
+    for _ in 0..2 {
+        world.deliver_and_drop(1).await;
+    }
+    let worker = world.worker("w2");
+    assert_eq!(counts(&world.done(&deadly).await), [0, 0, 2]);
+    assert_eq!(world.lanes().await, "attempts_exhausted");
+    let again = retry(&lane[0]);
+    world.post_one(&again).await;
+    assert_eq!(counts(&world.done(&again).await), [2, 0, 0]);
+    let expected = ids([&placed, &lane[0], &lane[1]]);
+    assert_eq!(world.applied_to(order).await, expected);
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_release_that_was_sent_twice_happens_once() {
+    let world = World::new().await;
+    let worker = world.worker("w1");
+    let order = order_on(1);
+    let lane = [old(order), old(order), old(order)];
+    let placed = world.order_with(order, &lane).await;
+    // Only the head is retried: those behind it are as old, and stop the release, each with a head of its own.
+    let first = retry(&lane[0]);
+    let message = [first.clone(), first.clone(), retry(&lane[1])];
+    world.post(&message).await;
+    assert_eq!(counts(&world.done(&first).await), [1, 0, 2]);
+    assert_eq!(counts(&world.done(&message[2]).await), [1, 0, 1]);
+    assert_eq!(world.lanes().await, "accepted_too_long_ago");
+    let expected = ids([&placed, &lane[0], &lane[1]]);
+    assert_eq!(world.applied_to(order).await, expected);
+    assert_eq!(world.sql("select count(*) from controls").await, "2");
+    worker.stop().await;
+}
