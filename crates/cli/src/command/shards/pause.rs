@@ -6,7 +6,6 @@ use serde_json::{Value, json};
 
 use crate::{
     client::{Call, ClientFlags, segment},
-    command::checking::duration,
     exit::Exit,
     output::{Format, facts, plain},
 };
@@ -70,11 +69,27 @@ struct PauseFlags {
     /// Why, for whoever asks later
     #[arg(long)]
     reason: String,
-    /// End it by itself after this, as 90s, 10m or 2h [default: when somebody resumes]
-    #[arg(long, value_name = "TIME", value_parser = duration)]
+    /// End it by itself after this, as 90s, 10m or 2h, 7 days at most [default: when somebody resumes]
+    #[arg(long, value_name = "TIME", value_parser = expiry)]
     expires_in: Option<Duration>,
     #[command(flatten)]
     connection: ClientFlags,
+}
+
+/// As the server takes it.
+const LONGEST_SECONDS: u64 = 7 * 24 * 3_600;
+
+fn expiry(text: &str) -> Result<Duration, String> {
+    let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
+    let read = units.iter().find_map(|(unit, seconds)| {
+        let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
+        number.checked_mul(*seconds)
+    });
+    read.filter(|seconds| (1..=LONGEST_SECONDS).contains(seconds))
+        .map(Duration::from_secs)
+        .ok_or_else(|| {
+            "a whole number with a unit, as 90s, 10m, 2h or 7d; 7 days at most".to_owned()
+        })
 }
 
 pub(super) async fn pause_shard(args: PauseShardArgs, format: Format) -> anyhow::Result<Exit> {
@@ -98,7 +113,7 @@ pub(crate) async fn resume(args: ResumeArgs, format: Format) -> anyhow::Result<E
 impl PauseFlags {
     async fn send(self, path: &str, format: Format) -> anyhow::Result<Exit> {
         let client = self.connection.client()?;
-        let seconds = self.expires_in.map(|limit| limit.as_secs().max(1));
+        let seconds = self.expires_in.map(|limit| limit.as_secs());
         let body = json!({"reason": self.reason, "expires_in_seconds": seconds});
         let pause = client.fetch(&Call::post(path, &body)).await?;
         let table = || {
@@ -138,4 +153,19 @@ pub(super) fn which(pause: &Value) -> String {
 pub(super) fn until(pause: &Value) -> String {
     let at = pause["expires_at"].as_str();
     at.unwrap_or("somebody resumes it").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Duration, expiry};
+
+    #[test]
+    fn a_pause_ends_after_a_time_with_a_unit() {
+        assert_eq!(expiry("90s"), Ok(Duration::from_secs(90)));
+        assert_eq!(expiry("2h"), Ok(Duration::from_hours(2)));
+        assert_eq!(expiry("7d"), Ok(Duration::from_hours(7 * 24)));
+        for wrong in ["0s", "8d", "10", "h", "-1m", "1w", ""] {
+            assert!(expiry(wrong).is_err(), "{wrong}");
+        }
+    }
 }
