@@ -109,7 +109,7 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-worker",
             test: "events_of_a_commit_that_could_not_be_published_follow_after_redelivery_in_order",
         },
-        is_slow: false,
+        is_slow: true,
     },
     Mutant {
         // Two consumers of one queue.
@@ -184,7 +184,7 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "a_zombie_begins_no_batch",
         },
-        is_slow: false,
+        is_slow: true,
     },
     Mutant {
         // Whoever comes last owns the shard.
@@ -203,7 +203,7 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "of_eight_claims_with_one_epoch_one_succeeds",
         },
-        is_slow: false,
+        is_slow: true,
     },
     Mutant {
         // The new generation begins while the old one has commands left.
