@@ -83,6 +83,18 @@ impl ResizeLink {
         Ok(())
     }
 
+    /// Whether this connection's node stores whatever is published to a generation: every key once.
+    ///
+    /// # Errors
+    /// The outcome of a probe is unknown.
+    pub async fn is_stored(
+        &mut self,
+        generation: i32,
+        shard_count: i32,
+    ) -> Result<bool, PublishUnknown> {
+        topology::is_stored(&mut self.publisher, generation, shard_count).await
+    }
+
     /// Whether this connection's node returns whatever is published to a generation: every key once.
     ///
     /// # Errors

@@ -188,13 +188,35 @@ pub async fn is_unbound(
     generation: i32,
     shard_count: i32,
 ) -> Result<bool, PublishUnknown> {
+    all_answer(publisher, generation, shard_count, Confirm::Returned).await
+}
+
+/// Whether the node that `publisher` is connected to leads what is published to a generation into queues that store it: every key
+/// once. It leaves a probe in each, which means nothing to whoever gets it.
+///
+/// # Errors
+/// The outcome of a probe is unknown, as for a queue that lost its leader, and the connection is lost.
+pub async fn is_stored(
+    publisher: &mut Publisher,
+    generation: i32,
+    shard_count: i32,
+) -> Result<bool, PublishUnknown> {
+    all_answer(publisher, generation, shard_count, Confirm::Stored).await
+}
+
+async fn all_answer(
+    publisher: &mut Publisher,
+    generation: i32,
+    shard_count: i32,
+    wanted: Confirm,
+) -> Result<bool, PublishUnknown> {
     let probe = Message::marker(Marker::Probe);
     for shard in 0..shard_count {
         let key = ShardId { generation, shard }.routing_key();
         let answer = publisher
             .probe(names::COMMANDS_EXCHANGE, &key, &probe)
             .await?;
-        if answer != Confirm::Returned {
+        if answer != wanted {
             return Ok(false);
         }
     }

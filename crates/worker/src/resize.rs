@@ -139,13 +139,15 @@ impl Coordinator {
                 if settled < settle.as_secs_f64() {
                     sleep(SETTLING).await;
                 } else {
-                    // Found out while there is a way back.
-                    for node in self.every_node(resize).await? {
-                        node.connection.close().await;
-                    }
-                    let begun = self.store.begin_unbinding(resize, settle, &self.name);
-                    if !begun.await? {
-                        // A shard was paused meanwhile: it can still be aborted.
+                    // Found out while there is a way back: a node that is away, a queue that did not live through a restart.
+                    let is_good = self.is_stored(link, resize).await?;
+                    let begun = is_good
+                        && self
+                            .store
+                            .begin_unbinding(resize, settle, &self.name)
+                            .await?;
+                    if !begun {
+                        // Or a shard was paused meanwhile. It can still be aborted.
                         sleep(SETTLING).await;
                     }
                 }
@@ -233,6 +235,23 @@ impl Coordinator {
             sleep(POLL).await;
         }
         Ok(())
+    }
+
+    /// Whether every node of the cluster leads what is published to the new generation into queues that store it.
+    async fn is_stored(&self, link: &mut ResizeLink, resize: &Resize) -> Result<bool, ResizeError> {
+        let (generation, count) = (resize.to_generation, resize.to_count);
+        let mut is_stored = link.is_stored(generation, count).await?;
+        for mut node in self.every_node(resize).await? {
+            is_stored &= topology::is_stored(&mut node.publisher, generation, count).await?;
+            node.connection.close().await;
+        }
+        if !is_stored {
+            tracing::warn!(
+                resize = resize.id,
+                "the new queues do not take commands yet"
+            );
+        }
+        Ok(is_stored)
     }
 
     /// Waits until every node of the cluster returns what is published to the old generation.

@@ -54,6 +54,8 @@ async fn what_is_unbound_returns_probes_and_commands_and_takes_markers_behind_wh
     );
     link.declare(2, 3).await.unwrap();
     assert!(!link.is_unbound(2, 3).await.unwrap(), "bound at once");
+    assert!(link.is_stored(2, 3).await.unwrap());
+    assert!(!link.is_stored(2, 4).await.unwrap(), "one is missing");
     link.close().await;
 
     let consuming = broker.connect("consuming").await;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use orderly_broker::{CommandPublisher, Message, PublishError};
+use orderly_broker::{CommandPublisher, Message, PublishError, ResizeLink};
 use orderly_domain::OrderId;
 use orderly_protocol::{CloudEvent, Envelope, Marker, encode_commands};
 use orderly_store::{Actor, Resize, ResizeStep};
@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 use uuid::Uuid;
 
-use crate::world::{World, annotate, order_on, place, until};
+use crate::world::{SHARDS, World, annotate, order_on, place, until};
 
 /// Producers, each with an order of its own: the next command is posted when the one before it was accepted.
 struct Load {
@@ -256,6 +256,49 @@ async fn what_still_arrives_on_a_drained_shard_is_forwarded() {
     worker.stop().await;
 }
 
+async fn step_is(world: &World, step: ResizeStep) {
+    until(|| async {
+        let open = world.store.open_resize().await.unwrap().unwrap();
+        (open.step == step).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_new_generation_is_not_current_while_a_node_leads_commands_to_the_old_queues() {
+    let world = World::new().await;
+    let (node, connection) = world.lagging_node().await;
+    let worker = world.worker_with_nodes("w1", vec![node.amqp_url.clone()]);
+    let resize = request(&world, 6).await;
+    step_is(&world, ResizeStep::Unbinding).await;
+    sleep(Duration::from_secs(1)).await;
+    let layout = world.store.current_layout().await.unwrap().unwrap();
+    assert_eq!(layout.generation, 1, "the node has not heard of it");
+    let link = ResizeLink::take(connection).await.unwrap().unwrap();
+    link.unbind(1, SHARDS).await.unwrap();
+    done(&world, &resize).await;
+    worker.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_queues_that_store_nothing_hold_a_resize_up_while_it_can_be_aborted() {
+    let world = World::new().await;
+    let worker = world.worker("w1");
+    let load = Load::start(&world, 3);
+    let me = Actor::local("test");
+    request(&world, 6).await;
+    // Paused, it stays where it is for as long as a queue takes to be lost.
+    world.store.pause(None, &me, None).await.unwrap().unwrap();
+    step_is(&world, ResizeStep::Settling).await;
+    world.delete_queue("orders.g2.004").await;
+    world.store.resume(None, &me).await.unwrap();
+    sleep(Duration::from_secs(2)).await;
+    let aborted = world.store.abort_resize(&me).await.unwrap();
+    assert_eq!(aborted.unwrap().step, ResizeStep::Aborted);
+    nothing_is_wrong(&world, &load.stop().await).await;
+    worker.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_node_that_is_away_holds_a_resize_up_while_it_can_be_aborted() {
     let world = World::new().await;
@@ -269,11 +312,7 @@ async fn a_node_that_is_away_holds_a_resize_up_while_it_can_be_aborted() {
     let worker = world.worker_with_nodes("w1", nodes);
     let load = Load::start(&world, 3);
     request(&world, 6).await;
-    until(|| async {
-        let open = world.store.open_resize().await.unwrap().unwrap();
-        (open.step == ResizeStep::Settling).then_some(())
-    })
-    .await;
+    step_is(&world, ResizeStep::Settling).await;
     sleep(Duration::from_secs(2)).await;
     let aborted = world
         .store

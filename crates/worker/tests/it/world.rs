@@ -100,6 +100,21 @@ impl World {
         self.env.rabbitmqctl(&delete).await.unwrap();
     }
 
+    /// Another node of the broker, as far as bindings go: a virtual host of its own, where the first generation is still bound.
+    pub(crate) async fn lagging_node(&self) -> (TestEnv, Connection) {
+        let env = orderly_devenv::test_env().await;
+        let node = Connection::open(&config(&env, "node")).await.unwrap();
+        let log = topology::EventLog::default();
+        topology::declare_shared(&node, log).await.unwrap();
+        for (generation, shards) in [(1, SHARDS), (2, 6)] {
+            let most = topology::DEFAULT_MAX_LENGTH;
+            topology::declare_generation(&node, generation, shards, most)
+                .await
+                .unwrap();
+        }
+        (env, node)
+    }
+
     pub(crate) async fn declare_shards(&self) {
         let limit = topology::DEFAULT_MAX_LENGTH;
         topology::declare_generation(&self.connection, 1, SHARDS, limit)
