@@ -38,13 +38,17 @@ pub(super) async fn hindrance(
                 told
             })
         }
-        ShardStanding::Waiting => Some(waiting(
-            "shard_draining",
-            &format!(
-                "a resize is under way: shard {shard} begins when those of generation {} are drained",
-                shard.generation - 1
-            ),
-        )),
+        ShardStanding::Waiting => {
+            // Numbers in between may have been aborted.
+            let ending = rows.iter().map(|row| row.shard.generation).min();
+            Some(waiting(
+                "shard_draining",
+                &format!(
+                    "a resize is under way: shard {shard} begins when those of generation {} are drained",
+                    ending.unwrap_or_default()
+                ),
+            ))
+        }
         ShardStanding::Served if !row.owner_alive && row.standby.is_empty() => Some(waiting(
             "no_owner",
             &format!("no worker consumes shard {shard}"),
