@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use sqlx::{AssertSqlSafe, PgPool, Row};
 
+pub(crate) use lane::EntryCells;
 pub use lane::{ControlRecord, LaneEntry, LaneState, LaneWrite, LoadedLane, Pause, Releasing};
 pub use read::{Found, Known, LoadedOrder};
 pub use row::{

@@ -1,12 +1,11 @@
 //! Reads of lanes: which orders wait, why, behind what, and what control commands did about it.
 
-use orderly_domain::{CommandId, OrderId, ProducerId};
+use orderly_domain::{CommandId, OrderId};
 use orderly_protocol::Timestamp;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::batch::{ControlRecord, LaneEntry, LaneState, Pause, Releasing};
-use crate::cell::Row;
+use crate::batch::{ControlRecord, EntryCells, LaneEntry, LaneState, Pause, Releasing};
 use crate::store::bounded;
 use crate::{Store, StoreError};
 
@@ -118,7 +117,8 @@ impl Store {
         limit: u32,
     ) -> Result<Vec<LaneEntry>, StoreError> {
         let rows = bounded(
-            sqlx::query!(
+            sqlx::query_as!(
+                EntryCells,
                 "select position, command_id, producer, type as action_type, fingerprint, envelope,
                      accepted_at, parked_at
                  from lane_entries
@@ -132,21 +132,7 @@ impl Store {
             .fetch_all(self.pool()),
         )
         .await?;
-        rows.into_iter()
-            .map(|cells| {
-                let row = Row::new("lane_entries", &cells.command_id);
-                Ok(LaneEntry {
-                    position: cells.position,
-                    command_id: CommandId(cells.command_id),
-                    producer: ProducerId(cells.producer),
-                    fingerprint: row.fingerprint("fingerprint", &cells.fingerprint)?,
-                    action_type: cells.action_type,
-                    envelope: cells.envelope,
-                    accepted_at: cells.accepted_at,
-                    parked_at: cells.parked_at,
-                })
-            })
-            .collect()
+        rows.into_iter().map(LaneEntry::try_from).collect()
     }
 
     /// What a control command did, if it is decided.

@@ -2,6 +2,8 @@
 
 use orderly_domain::{CommandId, OrderId, ProducerId};
 use orderly_protocol::{Fingerprint, Timestamp};
+use time::OffsetDateTime;
+use uuid::Uuid;
 
 use super::BatchTransaction;
 use super::row::storable;
@@ -119,6 +121,36 @@ pub struct ControlRecord {
     pub waiting: i64,
 }
 
+/// Unread columns of a [`LaneEntry`].
+pub(crate) struct EntryCells {
+    pub(crate) position: i64,
+    pub(crate) command_id: Uuid,
+    pub(crate) producer: Uuid,
+    pub(crate) action_type: String,
+    pub(crate) fingerprint: Vec<u8>,
+    pub(crate) envelope: Vec<u8>,
+    pub(crate) accepted_at: OffsetDateTime,
+    pub(crate) parked_at: OffsetDateTime,
+}
+
+impl TryFrom<EntryCells> for LaneEntry {
+    type Error = StoreError;
+
+    fn try_from(cells: EntryCells) -> Result<Self, StoreError> {
+        let row = Row::new("lane_entries", &cells.command_id);
+        Ok(Self {
+            position: cells.position,
+            command_id: CommandId(cells.command_id),
+            producer: ProducerId(cells.producer),
+            fingerprint: row.fingerprint("fingerprint", &cells.fingerprint)?,
+            action_type: cells.action_type,
+            envelope: cells.envelope,
+            accepted_at: cells.accepted_at,
+            parked_at: cells.parked_at,
+        })
+    }
+}
+
 impl BatchTransaction {
     /// The order's lane with its first commands, at most `commands`, and no more than fit into `bytes`, but for the first.
     ///
@@ -195,7 +227,8 @@ impl BatchTransaction {
         let limit = |limit: usize| i64::try_from(limit).unwrap_or(i64::MAX);
         // A running sum of sizes: what does not fit is not read.
         let rows = self.sessions.bounded(
-            sqlx::query!(
+            sqlx::query_as!(
+                EntryCells,
                 r#"select position, command_id, producer, type as action_type, fingerprint,
                        envelope, accepted_at, parked_at
                    from (
@@ -217,22 +250,7 @@ impl BatchTransaction {
             )
             .fetch_all(&mut *self.session),
         );
-        rows.await?
-            .into_iter()
-            .map(|cells| {
-                let row = Row::new("lane_entries", &cells.command_id);
-                Ok(LaneEntry {
-                    position: cells.position,
-                    command_id: CommandId(cells.command_id),
-                    producer: ProducerId(cells.producer),
-                    fingerprint: row.fingerprint("fingerprint", &cells.fingerprint)?,
-                    action_type: cells.action_type,
-                    envelope: cells.envelope,
-                    accepted_at: cells.accepted_at,
-                    parked_at: cells.parked_at,
-                })
-            })
-            .collect()
+        rows.await?.into_iter().map(LaneEntry::try_from).collect()
     }
 
     /// Before anything joins the lane: what takes a place finds it empty.
