@@ -2,7 +2,7 @@
 
 use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::{Marker, Outcome, RecordedEvent, Timestamp};
-use orderly_store::{BatchTransaction, Fence, NewOutcome, Store};
+use orderly_store::{BatchTransaction, Fence, NewOutcome, Store, Writes};
 use tokio::time::Instant;
 
 use crate::book::{Book, Effects};
@@ -66,7 +66,7 @@ pub(crate) async fn process(
 
     // What an earlier delivery committed may never have been published: its events go out again, before those of this batch.
     let again = book.taken_by_earlier_deliveries(batch);
-    let mut events = transaction.events_of_deliveries(&again).await?;
+    let events = transaction.events_of_deliveries(&again).await?;
     reach(CrashPoint::AfterEventsOfDeliveries)?;
 
     // load: the stock that they can touch, locked in SKU order.
@@ -91,18 +91,9 @@ pub(crate) async fn process(
     transaction.commit().await?;
     reach(CrashPoint::AfterCommit)?;
 
-    let decided = writes
-        .outcomes
-        .into_iter()
-        .map(|outcome| Decided::new(outcome, at))
-        .collect();
-    events.extend(writes.events.into_iter().map(|new| new.event));
     Ok(Committed {
-        events,
         effects,
-        decided,
-        took: begun.elapsed().as_secs_f64(),
-        more: false,
+        ..Committed::of(writes, events, at, begun)
     })
 }
 
@@ -122,8 +113,29 @@ async fn record_markers(
     Ok(())
 }
 
+impl Committed {
+    /// What was written `at` this time leaves, behind the events that go out `again`.
+    pub(crate) fn of(
+        writes: Writes,
+        again: Vec<RecordedEvent>,
+        at: Timestamp,
+        begun: Instant,
+    ) -> Self {
+        let mut events = again;
+        events.extend(writes.events.into_iter().map(|new| new.event));
+        let outcomes = writes.outcomes.into_iter();
+        Self {
+            events,
+            effects: Effects::default(),
+            decided: outcomes.map(|outcome| Decided::new(outcome, at)).collect(),
+            took: begun.elapsed().as_secs_f64(),
+            more: false,
+        }
+    }
+}
+
 impl Decided {
-    pub(crate) fn new(outcome: NewOutcome, at: Timestamp) -> Self {
+    fn new(outcome: NewOutcome, at: Timestamp) -> Self {
         Self {
             action_type: outcome.action_type,
             outcome: outcome.outcome,

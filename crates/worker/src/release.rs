@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use crate::book::{Book, Release};
 use crate::failure::ProcessError;
 use crate::intake::{ControlItem, Part};
-use crate::process::{Committed, Decided};
+use crate::process::Committed;
 
 /// Does what a control command asks for, as far as one transaction goes. As [`crate::process::process`], it can be left at any
 /// point and run again: what an earlier part did is in the lane.
@@ -58,7 +58,7 @@ pub(crate) async fn process_part(
     // What earlier parts committed in an earlier delivery may never have been published: it goes out again, first, whether the
     // outcome is there already or not.
     let again = book.delivered_before(item);
-    let mut events = transaction.events_of_deliveries(&again).await?;
+    let events = transaction.events_of_deliveries(&again).await?;
     reach(CrashPoint::AfterEventsOfDeliveries)?;
 
     // load: the stock that this part can touch, locked in SKU order.
@@ -84,17 +84,9 @@ pub(crate) async fn process_part(
     transaction.commit().await?;
     reach(CrashPoint::AfterCommit)?;
 
-    let decided = writes
-        .outcomes
-        .into_iter()
-        .map(|outcome| Decided::new(outcome, at))
-        .collect();
-    events.extend(writes.events.into_iter().map(|new| new.event));
     Ok(Committed {
-        events,
         effects,
-        decided,
-        took: begun.elapsed().as_secs_f64(),
         more,
+        ..Committed::of(writes, events, at, begun)
     })
 }
