@@ -7,7 +7,8 @@ use orderly_store::{Attempt, Store, StoreError};
 use sha2::{Digest, Sha256};
 use tokio::sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use crate::intake::{Batch, Undecidable, Work};
+use crate::intake::{Batch, Work};
+use crate::item::Undecidable;
 
 /// At the fifth process that died during an attempt the command is parked: one death may be a coincidence, and each
 /// further one costs every other order of the shard a hand-over.

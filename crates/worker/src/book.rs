@@ -18,7 +18,8 @@ use orderly_store::{
 };
 use sha2::{Digest, Sha256};
 
-use crate::intake::{Batch, Item, Undecidable, Work};
+use crate::intake::{Batch, Work};
+use crate::item::{Item, Undecidable};
 use crate::skip::SkipUndecidable;
 
 mod page;

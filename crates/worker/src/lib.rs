@@ -12,6 +12,7 @@ mod book;
 mod failure;
 mod finish;
 mod intake;
+mod item;
 mod load;
 mod membership;
 mod placement;

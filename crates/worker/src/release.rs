@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use crate::book::{Book, Release};
 use crate::failure::ProcessError;
-use crate::intake::{ControlItem, Part};
+use crate::item::{ControlItem, Part};
 use crate::process::Committed;
 
 /// Does what a control command asks for, as far as one transaction goes. As [`crate::process::process`], it can be left at any

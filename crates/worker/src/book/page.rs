@@ -4,7 +4,7 @@ use orderly_domain::{Order, Version, guarded};
 use orderly_protocol::{order_state, parse_order_state};
 use orderly_store::{LoadedOrder, OrderWrite};
 
-use crate::intake::Undecidable;
+use crate::item::Undecidable;
 
 /// One order during the batch.
 pub(super) struct Page {

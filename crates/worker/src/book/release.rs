@@ -9,7 +9,7 @@ use orderly_protocol::{ControlAct, Outcome, RejectionBody, Timestamp, lane};
 use orderly_store::{ControlRecord, Found, LaneState, LaneWrite, LoadedLane, Parked, Releasing};
 
 use super::{Book, discarded};
-use crate::intake::{ControlItem, Item, Part, Undecidable};
+use crate::item::{ControlItem, Item, Part, Undecidable};
 
 mod admission;
 

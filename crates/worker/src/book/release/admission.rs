@@ -6,7 +6,7 @@ use orderly_store::{LaneEntry, LaneState, LoadedLane, Pause, Releasing};
 
 use super::{Fate, Release, Step, Steps};
 use crate::book::Book;
-use crate::intake::Item;
+use crate::item::Item;
 
 /// Whether the control command fits what it finds. One that is in the middle of its release goes on without a comparison.
 pub(super) fn admit(
