@@ -29,6 +29,12 @@ const WAITS = {
   shard_paused: "Shard paused", shard_draining: "Waits for a resize", no_owner: "No worker",
 };
 
+/** Whom to ask about a pause. */
+function pausedBy({ paused }) {
+  if (!paused) return "";
+  return ` Paused by ${paused.by}${paused.until ? `, until ${date(Date.parse(paused.until))}` : ""}.`;
+}
+
 /** Why it does not move, where it does not. */
 export function notices(order) {
   const { waiting } = order;
@@ -36,7 +42,7 @@ export function notices(order) {
     order.held && h("p", { class: "notice" }, h("b", {}, "Held: "), order.hold_reason ?? ""),
     waiting && h("p", { class: "notice" },
       h("b", {}, `${WAITS[waiting.reason] ?? "Waiting"}${waiting.since ? ` since ${date(Date.parse(waiting.since))}` : ""}: `),
-      `${waiting.detail}.${waiting.commands == null ? "" : ` ${count(waiting.commands, "command")} in its lane.`}`),
+      `${waiting.detail}.${waiting.commands == null ? "" : ` ${count(waiting.commands, "command")} in its lane.`}${pausedBy(waiting)}`),
   ];
 }
 

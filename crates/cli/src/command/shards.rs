@@ -115,7 +115,7 @@ async fn list(args: ListArgs, format: Format) -> anyhow::Result<Exit> {
     match unserved.count() {
         0 => {}
         unserved => eprintln!(
-            "unserved: {}; start more workers (orderly worker)",
+            "unserved: {}; if it stays so for seconds, start more workers (orderly worker)",
             counted(unserved, "shard")
         ),
     }
