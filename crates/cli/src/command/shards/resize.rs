@@ -131,7 +131,9 @@ fn progress(now: &Value) -> String {
     match step.as_str() {
         "requested" => "asked for; a worker takes it up".to_owned(),
         "declaring" => "declaring the new queues".to_owned(),
-        "settling" => "letting them settle, which takes 10 s; until then it can be aborted".to_owned(),
+        "settling" => {
+            "letting them settle, which takes 10 s; until then it can be aborted".to_owned()
+        }
         "unbinding" => "the old queues stop taking commands".to_owned(),
         "flipped" => "the new generation is current".to_owned(),
         "marking" => format!("marker 1 met: {}", counted("marked")),
