@@ -317,6 +317,10 @@ async fn data_commands_print_tables_json_and_lines() {
     ];
     expect("audit.txt", &audit.concat());
 
+    scaling(&scene).await;
+}
+
+async fn scaling(scene: &Scene) {
     // What the orders of the scene did is over.
     until("it is calm", async || {
         let calm = scene.system.read("/v1/scaling").await;
