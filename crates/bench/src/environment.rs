@@ -44,6 +44,7 @@ impl Environment {
                 keep: false,
                 redis: false,
                 brokers: 1,
+                management: false,
             },
             None => DevEnvOptions::temporary()?,
         };

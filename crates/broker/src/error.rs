@@ -88,6 +88,14 @@ impl BrokerError {
             _ => None,
         }
     }
+
+    /// What the broker or the client said, without what was attempted.
+    pub(crate) fn root_cause(&self) -> String {
+        match self {
+            Self::Failed { source, .. } => source.to_string(),
+            other => other.to_string(),
+        }
+    }
 }
 
 /// What is wrong with a broker URL. Never quotes it: it holds a password.

@@ -19,6 +19,9 @@ use crate::{
 };
 
 mod arguments;
+mod verify;
+
+pub use verify::{verify_generation, verify_shard, verify_shared};
 
 /// Messages in a shard's queue before the broker refuses more, unless configured otherwise. A message holds up to 128
 /// commands: at 100,000 messages the shard is minutes to hours behind, and its producers must be told.
@@ -71,10 +74,12 @@ pub enum TopologyError {
         object: String,
     },
     /// It exists with other arguments.
-    #[error("{object} exists with other arguments")]
+    #[error("{object} exists with other arguments: {difference}")]
     Different {
         /// Its name.
         object: String,
+        /// In the words of the broker.
+        difference: String,
     },
     /// The broker could not be asked.
     #[error("set up {object}")]
@@ -210,17 +215,24 @@ async fn all_answer(
     shard_count: i32,
     wanted: Confirm,
 ) -> Result<bool, PublishUnknown> {
-    let probe = Message::marker(Marker::Probe);
     for shard in 0..shard_count {
-        let key = ShardId { generation, shard }.routing_key();
-        let answer = publisher
-            .probe(names::COMMANDS_EXCHANGE, &key, &probe)
-            .await?;
-        if answer != wanted {
+        if probe(publisher, ShardId { generation, shard }).await? != wanted {
             return Ok(false);
         }
     }
     Ok(true)
+}
+
+/// What becomes of a message with a shard's key at the node that `publisher` is connected to. One that is stored means nothing to whoever
+/// gets it.
+///
+/// # Errors
+/// The outcome is unknown, and the connection is lost.
+pub async fn probe(publisher: &mut Publisher, shard: ShardId) -> Result<Confirm, PublishUnknown> {
+    let probe = Message::marker(Marker::Probe);
+    publisher
+        .probe(names::COMMANDS_EXCHANGE, &shard.routing_key(), &probe)
+        .await
 }
 
 /// What the broker says of a queue or stream; `None` if it does not exist.
@@ -357,7 +369,10 @@ impl Setup<'_> {
 fn refused(object: &str, source: BrokerError) -> TopologyError {
     let object = object.to_owned();
     if source.is_mismatch() {
-        TopologyError::Different { object }
+        TopologyError::Different {
+            object,
+            difference: source.root_cause(),
+        }
     } else {
         TopologyError::Broker { object, source }
     }

@@ -24,6 +24,7 @@ use crate::{
     },
     config::known,
     dev::DevArgs,
+    doctor::DoctorArgs,
     import::ImportArgs,
     output::Format,
     role::{
@@ -51,7 +52,8 @@ Examples:
   orderly import retail FILE --seed-stock 100 a shop's orders through the API
   orderly orders list --status paid           what is paid and not shipped yet
   orderly orders watch ORDER                  one order as it changes
-  orderly verify                              does everything follow from the events?",
+  orderly verify                              does everything follow from the events?
+  orderly doctor                              what could break a promise, and how to mend it",
     after_help = format!("{SETTINGS} `orderly --help` lists them.\n\n{EXIT_CODES}"),
     after_long_help = format!(
         "{SETTINGS}\n\n{}\nIn orderly.toml, ORDERLY_HTTP_ADDR is http_addr, and so on. A secret may come from a file:\n\
@@ -103,6 +105,7 @@ pub(crate) enum Command {
     Import(ImportArgs),
     Audit(AuditArgs),
     Verify(VerifyArgs),
+    Doctor(DoctorArgs),
     Race(RaceArgs),
     Storm(StormArgs),
     Healthcheck(HealthcheckArgs),

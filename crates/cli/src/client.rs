@@ -20,7 +20,7 @@ mod feed;
 mod flag;
 mod path;
 mod patience;
-mod transport;
+pub(crate) mod transport;
 
 pub(crate) use answer::Answer;
 pub(crate) use error::{ClientError, Refusal};

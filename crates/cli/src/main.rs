@@ -11,6 +11,7 @@ mod command;
 mod config;
 mod database;
 mod dev;
+mod doctor;
 mod exit;
 mod import;
 mod lifecycle;
@@ -84,6 +85,7 @@ async fn run(
         Command::Import(args) => import::run(args, format).await,
         Command::Audit(args) => Box::pin(command::audit::run(args, format)).await,
         Command::Verify(args) => verify::run(args, format).await,
+        Command::Doctor(args) => Box::pin(doctor::run(args, format)).await,
         Command::Race(args) => command::race::run(args, format).await,
         Command::Storm(args) => command::storm::run(args, format).await,
         Command::Healthcheck(args) => command::healthcheck::run(args).await,

@@ -32,6 +32,8 @@ pub struct DevEnvOptions {
     pub redis: bool,
     /// Brokers, of one cluster if there are several.
     pub brokers: u16,
+    /// Give the first broker its management API. It costs memory and some seconds of its start.
+    pub management: bool,
 }
 
 impl DevEnvOptions {
@@ -43,6 +45,7 @@ impl DevEnvOptions {
             keep: true,
             redis: false,
             brokers: 1,
+            management: false,
         }
     }
 
@@ -57,6 +60,7 @@ impl DevEnvOptions {
             keep: false,
             redis: false,
             brokers: 1,
+            management: false,
         })
     }
 }
@@ -102,7 +106,7 @@ impl DevEnv {
             // Before the ports are looked at: these may hold them.
             Servers::new(&last, redis).end_stale();
         }
-        let (settings, ports) = Settings::prepare(&place.folder, options.redis, options.brokers)?;
+        let (settings, ports) = Settings::prepare(&place.folder, options)?;
         let clients = Clients {
             binaries,
             place,
@@ -149,6 +153,13 @@ impl DevEnv {
     #[must_use]
     pub fn amqp_url(&self) -> String {
         self.clients.amqp_url("/")
+    }
+
+    /// The URL of the broker's management API, if it was asked for, without the user and password of [`DevEnv::amqp_url`].
+    #[must_use]
+    pub fn management_url(&self) -> Option<String> {
+        let port = self.clients.settings.management_port?;
+        Some(format!("http://127.0.0.1:{port}/"))
     }
 
     /// The URL of `Redis`, if it was asked for.

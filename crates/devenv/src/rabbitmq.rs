@@ -1,4 +1,5 @@
-//! `RabbitMQ` and its port mapper: nodes of its own, without plugins (streams need none over AMQP 0.9.1).
+//! `RabbitMQ` and its port mapper: nodes of its own, without plugins (streams need none over AMQP 0.9.1) unless its management API is
+//! asked for.
 
 use std::ffi::OsString;
 use std::fs;
@@ -132,7 +133,15 @@ fn configure(clients: &Clients, node: Node, new_cookie: &str) -> Result<(), DevE
     };
     // Read by the shell scripts instead of the machine's own /etc/rabbitmq/rabbitmq-env.conf.
     write("environment.conf", "")?;
-    write("enabled_plugins", "[].\n")?;
+    let management = clients
+        .settings
+        .management_port
+        .filter(|_| node.number == 1);
+    let plugins = match management {
+        Some(_) => "[rabbitmq_management].\n",
+        None => "[].\n",
+    };
+    write("enabled_plugins", plugins)?;
     let cookie = folder.join("home/.erlang.cookie");
     if !cookie.exists() {
         files::write_secret(&cookie, new_cookie, None)?;
@@ -145,6 +154,11 @@ fn configure(clients: &Clients, node: Node, new_cookie: &str) -> Result<(), DevE
         port = node.amqp_port,
         password = clients.settings.password,
     );
+    if let Some(port) = management {
+        config.push_str("management.tcp.ip = 127.0.0.1\nmanagement.tcp.port = ");
+        config.push_str(&port.to_string());
+        config.push('\n');
+    }
     if !clients.settings.more_brokers.is_empty() {
         config.push_str(
             "cluster_partition_handling = pause_minority\n\

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::env::DevEnvOptions;
 use crate::error::DevEnvError;
 use crate::files;
 use crate::port::Port;
@@ -28,6 +29,8 @@ pub(crate) struct Settings {
     pub(crate) dist_port: u16,
     pub(crate) epmd_port: u16,
     pub(crate) redis_port: Option<u16>,
+    #[serde(default)]
+    pub(crate) management_port: Option<u16>,
     /// Brokers beside the first one, which they join.
     #[serde(default)]
     pub(crate) more_brokers: Vec<Node>,
@@ -61,8 +64,7 @@ impl Settings {
     /// Reserves the ports, those of the last start if they are still free, and writes the settings.
     pub(crate) fn prepare(
         folder: &Path,
-        redis: bool,
-        brokers: u16,
+        options: &DevEnvOptions,
     ) -> Result<(Self, Vec<Port>), DevEnvError> {
         let last = Self::read(folder)?;
         let mut ports = Vec::new();
@@ -77,12 +79,19 @@ impl Settings {
             amqp_port: reserve(last.as_ref().map(|last| last.amqp_port))?,
             dist_port: reserve(last.as_ref().map(|last| last.dist_port))?,
             epmd_port: reserve(last.as_ref().map(|last| last.epmd_port))?,
-            redis_port: if redis {
+            redis_port: if options.redis {
                 Some(reserve(last.as_ref().and_then(|last| last.redis_port))?)
             } else {
                 last.as_ref().and_then(|last| last.redis_port)
             },
-            more_brokers: (2..=brokers)
+            management_port: if options.management {
+                Some(reserve(
+                    last.as_ref().and_then(|last| last.management_port),
+                )?)
+            } else {
+                None
+            },
+            more_brokers: (2..=options.brokers)
                 .map(|number| {
                     let last = last.as_ref().map(|last| last.more_brokers.iter());
                     let last = last.and_then(|mut nodes| nodes.find(|it| it.number == number));

@@ -18,6 +18,7 @@ mod dead_letter;
 mod error;
 mod event;
 mod generation;
+mod health;
 mod holder;
 mod key;
 mod lane;
@@ -47,6 +48,7 @@ pub use dead_letter::{
 };
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout, ServedGeneration};
+pub use health::{DatabaseHealth, SchemaDifference};
 pub use key::{ApiKey, NewApiKey};
 pub use lane::{ExpiredPause, Lane, LaneHead};
 pub use order::OrderRow;

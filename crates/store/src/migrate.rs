@@ -1,5 +1,6 @@
 //! Brings the schema up to date. The migrations are part of the binary.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use sqlx::migrate::{Migrate, MigrateError, Migrator};
@@ -47,6 +48,17 @@ impl Store {
                 after: MIGRATE_TIMEOUT,
             }))
     }
+}
+
+/// Every migration of this program, and the checksum of its text.
+pub(crate) fn known() -> BTreeMap<i64, Vec<u8>> {
+    let all = MIGRATIONS.iter();
+    all.map(|it| (it.version, it.checksum.to_vec())).collect()
+}
+
+/// Where the migrator notes what it applied.
+pub(crate) fn table() -> &'static str {
+    &MIGRATIONS.table_name
 }
 
 async fn applied(connection: &mut PgConnection) -> Result<Vec<i64>, MigrateError> {

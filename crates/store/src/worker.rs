@@ -106,6 +106,12 @@ pub struct WorkerRow {
     pub started_at: Timestamp,
     /// Its last one.
     pub seen_at: Timestamp,
+    /// Of its program; like what follows none until it has introduced itself.
+    pub version: Option<String>,
+    /// Nodes of the broker that it was told of.
+    pub broker_nodes: Option<i32>,
+    /// How far its clock was ahead of the database's when its session began.
+    pub clock_skew_seconds: Option<f64>,
 }
 
 impl Store {
@@ -184,7 +190,7 @@ impl Store {
                 r#"select worker, seen_at > clock_timestamp() - make_interval(secs => $1) as "alive!",
                       (select count(*) from shards where owner = worker) as "owned!",
                       cardinality(subscribed)::bigint as "consumed!",
-                      capacity, started_at, seen_at
+                      capacity, started_at, seen_at, version, broker_nodes, clock_skew_seconds
                    from workers
                    order by started_at, worker"#,
                 LIVE.as_secs_f64(),
@@ -235,6 +241,33 @@ impl Store {
             .fetch_all(self.pool()),
         )
         .await
+    }
+
+    /// Tells what `worker`, which has told that it is alive, is: shown to people, and to nobody else.
+    ///
+    /// # Errors
+    /// Any fault of the database.
+    pub async fn introduce(
+        &self,
+        worker: &str,
+        version: &str,
+        broker_nodes: usize,
+    ) -> Result<(), StoreError> {
+        bounded(
+            sqlx::query!(
+                "update workers
+                 set version = $2, broker_nodes = $3,
+                     clock_skew_seconds = extract(epoch from $4 - clock_timestamp())
+                 where worker = $1",
+                worker,
+                version,
+                i32::try_from(broker_nodes).unwrap_or(i32::MAX),
+                Timestamp::now_utc(),
+            )
+            .execute(self.pool()),
+        )
+        .await?;
+        Ok(())
     }
 
     /// What the workers do that were heard of within the last 5 s.

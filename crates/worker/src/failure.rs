@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use orderly_broker::BrokerError;
+use orderly_broker::topology::TopologyError;
 use orderly_crashpoint::Injected;
 use orderly_domain::SkuNotLoaded;
 use orderly_store::{FaultClass, StoreError};
@@ -69,6 +70,9 @@ pub(crate) enum ShardError {
     /// Events of a committed batch, or forwarded commands, were not confirmed.
     #[error("a publish was not confirmed: {0}")]
     NotConfirmed(&'static str),
+    /// The queue could lose or reorder commands: this worker ends.
+    #[error("the queue is not as it must be")]
+    BrokenQueue(#[source] TopologyError),
 }
 
 impl From<Injected> for ShardError {

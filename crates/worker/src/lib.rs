@@ -25,5 +25,5 @@ mod served;
 mod shard;
 mod skip;
 
-pub use runner::{Resizing, WorkerOptions, run};
+pub use runner::{BrokenQueue, Resizing, WorkerOptions, run};
 pub use skip::SkipUndecidable;

@@ -75,11 +75,19 @@ pub(crate) struct Membership {
     store: Store,
     me: String,
     capacity: Option<usize>,
+    introduction: Introduction,
     served: Served,
     load: Load,
     told: Mutex<Told>,
     changed: Notify,
     view: watch::Sender<View>,
+}
+
+/// What people want to know of a worker.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Introduction {
+    pub(crate) version: &'static str,
+    pub(crate) broker_nodes: usize,
 }
 
 /// What a heartbeat tells of shards.
@@ -148,6 +156,7 @@ impl Membership {
         store: Store,
         me: String,
         capacity: Option<usize>,
+        introduction: Introduction,
         served: Served,
         load: Load,
     ) -> Self {
@@ -155,6 +164,7 @@ impl Membership {
             store,
             me,
             capacity,
+            introduction,
             served,
             load,
             told: Mutex::default(),
@@ -166,6 +176,7 @@ impl Membership {
     /// Heartbeats until `stop`. While the database is away the last view stands.
     pub(crate) async fn run(&self, stop: &CancellationToken) {
         let mut served = self.served.clone();
+        let mut is_introduced = false;
         // Cut short as well: a database that does not answer must not hold up the end of a session.
         while let Some(beaten) = stop.run_until_cancelled(self.beat()).await {
             if let Err(error) = beaten {
@@ -173,6 +184,8 @@ impl Membership {
                     error = &error as &dyn std::error::Error,
                     "no heartbeat: other workers may take this one for dead"
                 );
+            } else if !is_introduced {
+                is_introduced = self.introduce().await;
             }
             tokio::select! {
                 () = stop.cancelled() => {}
@@ -193,6 +206,16 @@ impl Membership {
                 "not taken off the list of workers"
             );
         }
+    }
+
+    /// For people alone: one that failed is made up for with the next heartbeat.
+    async fn introduce(&self) -> bool {
+        let Introduction {
+            version,
+            broker_nodes,
+        } = self.introduction;
+        let told = self.store.introduce(&self.me, version, broker_nodes).await;
+        told.is_ok()
     }
 
     async fn beat(&self) -> Result<(), StoreError> {

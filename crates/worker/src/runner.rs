@@ -5,9 +5,10 @@
 use std::collections::BTreeMap;
 use std::num::NonZeroU16;
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use orderly_broker::topology::TopologyError;
 use orderly_broker::{Backoff, BrokerConfig, BrokerError, Connection, Turns};
 use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::ShardId;
@@ -20,7 +21,7 @@ use tokio_util::task::TaskTracker;
 use crate::attempt::Attempts;
 use crate::failure::ShardError;
 use crate::load::Load;
-use crate::membership::{Membership, Tenure};
+use crate::membership::{Introduction, Membership, Tenure};
 use crate::reply::{Replies, send_replies};
 use crate::resize::{self, Coordinator};
 use crate::served::Served;
@@ -54,6 +55,8 @@ pub struct WorkerOptions {
     pub resizing: Resizing,
     /// Commands that give way when they cannot be decided.
     pub skip_undecidable: SkipUndecidable,
+    /// Of the program, for people who compare the workers.
+    pub version: &'static str,
     /// Told whether the worker is connected and subscribed.
     pub ready: watch::Sender<bool>,
 }
@@ -78,11 +81,19 @@ impl Default for Resizing {
     }
 }
 
+/// A queue that could lose or reorder commands. Nothing of it was applied.
+#[derive(Debug, thiserror::Error)]
+#[error("refuse to work: a queue could lose or reorder commands (orderly doctor says more)")]
+pub struct BrokenQueue(#[source] pub TopologyError);
+
 /// Serves its share of the shards of every generation until `stop`, then hands all of them over and returns.
+///
+/// # Errors
+/// A queue is not as it must be. All shards are handed over by then.
 ///
 /// # Panics
 /// When one of its tasks did, which ends the process anyway.
-pub async fn run(options: WorkerOptions, stop: CancellationToken) {
+pub async fn run(options: WorkerOptions, stop: CancellationToken) -> Result<(), BrokenQueue> {
     let WorkerOptions {
         store,
         layout,
@@ -91,6 +102,7 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
         max_shards,
         resizing,
         skip_undecidable,
+        version,
         ready,
     } = options;
     let capacity = max_shards.map(|shards| usize::from(shards.get()));
@@ -98,6 +110,10 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     let turns = Turns::one_a_core(TURN);
     let load = Load::new();
     let served = Served::follow(store.clone(), &layout, stop.clone());
+    let introduction = Introduction {
+        version,
+        broker_nodes: resizing.nodes.len().max(1),
+    };
     let coordinator = Coordinator {
         store: store.clone(),
         broker: broker.clone(),
@@ -106,7 +122,8 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
     };
     let coordinating = tokio::spawn(resize::attend(coordinator, layout.clone(), stop.clone()));
     let mut backoff = Backoff::default();
-    while is_laid_out(&layout, &stop).await {
+    let mut broken = None;
+    while broken.is_none() && is_laid_out(&layout, &stop).await {
         match Links::open(&broker).await {
             Ok(links) => {
                 let begun = Instant::now();
@@ -123,15 +140,20 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                         store.clone(),
                         owner.clone(),
                         capacity,
+                        introduction,
                         served.clone(),
                         load.clone(),
                     ),
                     served: served.clone(),
                     load: load.clone(),
                 };
-                let session = Session { context, links };
+                let session = Session {
+                    context,
+                    links,
+                    broken: OnceLock::new(),
+                };
                 ready.send_replace(true);
-                session.run(queued, &stop).await;
+                broken = session.run(queued, &stop).await;
                 ready.send_replace(false);
                 if begun.elapsed() > WELL {
                     backoff.reset();
@@ -144,9 +166,17 @@ pub async fn run(options: WorkerOptions, stop: CancellationToken) {
                 );
             }
         }
-        pause(backoff.next_pause(), &stop).await;
+        if broken.is_none() {
+            pause(backoff.next_pause(), &stop).await;
+        }
+    }
+    if let Some(broken) = broken {
+        // What coordinates would go on until somebody stops it.
+        coordinating.abort();
+        return Err(BrokenQueue(broken));
     }
     coordinating.await.expect("a panic ends the process");
+    Ok(())
 }
 
 impl Links {
@@ -166,15 +196,17 @@ impl Links {
 struct Session {
     context: Context,
     links: Links,
+    /// Why this worker must end.
+    broken: OnceLock<TopologyError>,
 }
 
 impl Session {
-    /// Until `stop`, or the loss of a connection.
+    /// Until `stop`, the loss of a connection, or a broken queue, which it answers.
     async fn run(
         self,
         queued: tokio::sync::mpsc::Receiver<(String, orderly_protocol::Reply)>,
         stop: &CancellationToken,
-    ) {
+    ) -> Option<TopologyError> {
         let session = Arc::new(self);
         let ending = stop.child_token();
         let tracker = TaskTracker::new();
@@ -207,10 +239,10 @@ impl Session {
         if reach(CrashPoint::BeforeLeave).is_ok() {
             session.context.membership.leave().await;
         }
-        if let Some(session) = Arc::into_inner(session) {
-            session.links.consuming.close().await;
-            session.links.publishing.close().await;
-        }
+        let session = Arc::into_inner(session)?;
+        session.links.consuming.close().await;
+        session.links.publishing.close().await;
+        session.broken.into_inner()
     }
 
     async fn ended(&self, stop: &CancellationToken) {
@@ -288,6 +320,11 @@ async fn keep_serving(
         tracing::warn!(%shard, error = &error as &dyn std::error::Error, "subscription ended");
         match error {
             ShardError::Broker(error) if !error.is_not_found() => all.cancel(),
+            ShardError::BrokenQueue(error) => {
+                // Of several, one is enough to say.
+                session.broken.get_or_init(|| error);
+                all.cancel();
+            }
             ShardError::UnknownSchema { .. } => {
                 membership.decline(shard);
                 pause(UNKNOWN_SCHEMA_PAUSE, &stop).await;
@@ -309,7 +346,7 @@ async fn serve_for(
     layout: Layout,
     stop: &CancellationToken,
 ) -> Result<(), ShardError> {
-    let Session { context, links } = session;
+    let Session { context, links, .. } = session;
     let ending = stop.child_token();
     let mut serving = pin!(serve(context, links, tenure, layout, &ending));
     tokio::select! {

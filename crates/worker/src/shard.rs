@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use orderly_broker::topology::{self, TopologyError};
 use orderly_broker::{Backoff, Connection, Delivery, ShardSubscription, Turn, Turns};
 use orderly_crashpoint::{CrashPoint, reach};
 use orderly_protocol::ShardId;
@@ -61,10 +62,14 @@ pub(crate) async fn serve(
     stop: &CancellationToken,
 ) -> Result<(), ShardError> {
     let shard = tenure.shard();
+    let is_verified = verify(links, shard).await?;
     // What was accepted before this generation is applied before anything of it.
     let may_start = context.served.may_start(shard);
     if stop.run_until_cancelled(may_start).await.is_none() {
         return Ok(());
+    }
+    if !is_verified {
+        verify(links, shard).await?;
     }
     // The epoch is read before the broker may deliver anything: a claim then fails if anybody else came first.
     let seen = context
@@ -104,6 +109,24 @@ pub(crate) async fn serve(
     let ended = serving.hand_over(ended).await;
     context.membership.ended(shard);
     ended
+}
+
+/// Compares the queue with what it should be. False when there is nothing to compare yet: the next generation's is about to be declared.
+async fn verify(links: &Links, shard: ShardId) -> Result<bool, ShardError> {
+    // On the publishing connection: a refusal closes its channel, and that must not happen beside deliveries.
+    match topology::verify_shard(&links.publishing, shard).await {
+        Ok(()) => Ok(true),
+        Err(TopologyError::Missing { .. }) => Ok(false),
+        Err(error @ TopologyError::Different { .. }) => Err(ShardError::BrokenQueue(error)),
+        Err(TopologyError::Broker { source, .. }) if source.is_access_refused() => {
+            tracing::warn!(
+                %shard,
+                "the queue's arguments are not verified: the user may not configure it"
+            );
+            Ok(true)
+        }
+        Err(TopologyError::Broker { source, .. }) => Err(ShardError::Broker(source)),
+    }
 }
 
 async fn is_drained(context: &Context, shard: ShardId) -> Result<bool, ShardError> {

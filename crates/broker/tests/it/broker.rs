@@ -67,8 +67,17 @@ impl Broker {
 
     /// Lets the server end all connections to this virtual host.
     pub(crate) async fn close_connections(&self, reason: &str) {
-        let arguments = ["close_all_connections", "--vhost", self.env.vhost(), reason];
-        self.env.rabbitmqctl(&arguments).await.unwrap();
+        self.ctl(&["close_all_connections", "--vhost", self.vhost(), reason])
+            .await;
+    }
+
+    /// A command of `rabbitmqctl`.
+    pub(crate) async fn ctl(&self, arguments: &[&str]) {
+        self.env.rabbitmqctl(arguments).await.unwrap();
+    }
+
+    pub(crate) fn vhost(&self) -> &str {
+        self.env.vhost()
     }
 
     /// A client without the wrapper, for what the wrapper refuses to do.

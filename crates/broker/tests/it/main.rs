@@ -14,3 +14,4 @@ mod publish;
 mod resize;
 mod stream;
 mod topology;
+mod verify;

@@ -26,8 +26,12 @@ use crate::{
 
 /// Requests under way at once.
 const AT_ONCE: usize = 32;
-/// For every command to be decided: a queue of a minute's work behind a worker that has just been started.
-const DECIDED_LIMIT: Duration = Duration::from_mins(1);
+/// For every command to be decided: a queue of a minute's work behind a worker that has just been started, and a minute in which
+/// others may still kill it.
+const DECIDED_LIMIT: Duration = Duration::from_mins(2);
+/// A shard whose workers are killed one after the other stands still for as long as the dead are listed, again and again: 32 s were seen
+/// where something died every second.
+const UNDECIDED_LIMIT: Duration = Duration::from_secs(45);
 /// For the payment company to answer all that was asked of it, and for the API to show one state.
 const SETTLED_LIMIT: Duration = Duration::from_secs(15);
 /// A subscriber that sees nothing new for so long, and does not have all, will not have it: a worker's death costs less.
@@ -55,7 +59,7 @@ impl Patience {
 
     fn is_over(&self) -> bool {
         let renewed = *self.renewed.lock().expect("nothing under it can panic");
-        Instant::now() > self.ends || renewed.elapsed() > SILENCE_LIMIT
+        Instant::now() > self.ends || renewed.elapsed() > UNDECIDED_LIMIT
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) enum Kind {
 pub(crate) const CONFIG: &str = "ORDERLY_CONFIG";
 
 /// In the order in which people meet them.
-pub(crate) const KNOWN: [Known; 15] = [
+pub(crate) const KNOWN: [Known; 16] = [
     Known {
         name: "ORDERLY_URL",
         kind: Kind::Text,
@@ -67,6 +67,12 @@ pub(crate) const KNOWN: [Known; 15] = [
         kind: Kind::Secret,
         about: "every node of a RabbitMQ cluster, for workers",
         check: |text| parse::amqp_urls(text).map(drop),
+    },
+    Known {
+        name: "ORDERLY_MANAGEMENT_URL",
+        kind: Kind::Secret,
+        about: "RabbitMQ's management API, for workers and doctor",
+        check: |text| parse::management_url(text).map(drop),
     },
     Known {
         name: "ORDERLY_HTTP_ADDR",

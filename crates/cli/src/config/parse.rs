@@ -34,6 +34,11 @@ pub(crate) fn amqp_urls(text: &str) -> Result<Vec<String>, String> {
     text.split(',').map(|url| amqp_url(url.trim())).collect()
 }
 
+/// Where RabbitMQ's management API is; it may name a user of its own.
+pub(crate) fn management_url(text: &str) -> Result<Url, String> {
+    url(text, &["http", "https"])
+}
+
 /// Where a listener of Orderly is reached. It may have a path, if a proxy gives it one.
 pub(crate) fn http_url(text: &str) -> Result<Url, String> {
     let url = url(text, &["http", "https"])?;

@@ -41,6 +41,7 @@ impl Servers {
             keep,
             redis: false,
             brokers,
+            management: false,
         };
         let servers = DevEnv::start(options).await.context("start the servers")?;
         let ports: Vec<u16> = servers.brokers().iter().map(|(_, port)| *port).collect();

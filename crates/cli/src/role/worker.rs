@@ -10,6 +10,7 @@ use tokio::sync::watch;
 use super::{Process, Role, RoleFlags, broker, instance, listen, store};
 use crate::{
     config::{Settings, parse},
+    doctor,
     exit::Exit,
     lifecycle::DRAIN_DELAY,
 };
@@ -29,6 +30,10 @@ pub(crate) struct WorkerArgs {
     /// Nodes of a RabbitMQ cluster: URLs, comma-separated; a resize asks each [env: ORDERLY_AMQP_NODES]
     #[arg(long, value_name = "URLS")]
     amqp_nodes: Option<String>,
+    /// RabbitMQ's management API: refuse to start where a policy would lose commands [env: ORDERLY_MANAGEMENT_URL] [default: policies
+    /// are not looked at]
+    #[arg(long, value_name = "URL")]
+    management_url: Option<String>,
     /// Seconds that the queues of a resize have before they take commands: a younger one is not crash-safe
     #[arg(long, value_name = "SECONDS", default_value_t = Resizing::default().settle.as_secs())]
     settle_seconds: u64,
@@ -52,9 +57,17 @@ pub(crate) async fn run(args: WorkerArgs) -> anyhow::Result<Exit> {
         SkipUndecidable::default(),
         parse::skip_undecidable,
     );
+    let management = settings.optional(
+        args.management_url.as_ref(),
+        "ORDERLY_MANAGEMENT_URL",
+        parse::management_url,
+    );
     let policy = resizing.zip(skip);
     let (config, policy) = settings.finish(|| config.zip(policy))?;
     let process = Process::start(config.logging)?;
+    if let Some(management) = management {
+        doctor::refuse_policies(&config.amqp_url, management).await?;
+    }
     let listener = listen(config.http_addr).await?;
     let urls = (&*config.database_url, &*config.amqp_url);
     start(&process, urls, args.max_shards, policy)?;
@@ -100,6 +113,7 @@ pub(crate) fn start(
         max_shards,
         resizing,
         skip_undecidable,
+        version: env!("CARGO_PKG_VERSION"),
         ready,
     };
     let check = lifecycle.readiness().check("worker");
@@ -110,7 +124,7 @@ pub(crate) fn start(
     });
     let token = lifecycle.token().clone();
     lifecycle.run("worker", async move {
-        orderly_worker::run(options, token).await;
+        orderly_worker::run(options, token).await?;
         Ok(())
     });
     Ok(())

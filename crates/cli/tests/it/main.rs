@@ -7,6 +7,7 @@ mod command;
 mod config;
 mod dead;
 mod dev;
+mod doctor;
 mod import;
 mod kill;
 mod live;

@@ -181,7 +181,8 @@ const MIGRATIONS: &str = "\
 15 8ae2e96059cdc22e
 16 3640362edbbcd450
 17 e43e2c2c44657c78
-18 fdd2ad968e791563";
+18 fdd2ad968e791563
+20 7ad07bb9a88b2056";
 
 #[tokio::test]
 async fn a_migration_is_never_edited() {

@@ -8,6 +8,7 @@ mod hand_over;
 mod park;
 mod placement;
 mod redelivery;
+mod refuse;
 mod release;
 mod resize;
 mod world;

@@ -15,7 +15,7 @@ use orderly_protocol::{
     encode_commands, fingerprint, names, shard_of,
 };
 use orderly_store::{GenerationWatch, SessionProfile, Store, StoreOptions};
-use orderly_worker::{Resizing, SkipUndecidable, WorkerOptions};
+use orderly_worker::{BrokenQueue, Resizing, SkipUndecidable, WorkerOptions};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
@@ -33,18 +33,23 @@ pub(crate) struct World {
     pub(crate) env: TestEnv,
     pub(crate) store: Store,
     pub(crate) layout: GenerationWatch,
-    connection: Connection,
+    pub(crate) connection: Connection,
     publisher: tokio::sync::Mutex<Publisher>,
     token: CancellationToken,
 }
 
 pub(crate) struct Worker {
     stop: CancellationToken,
-    task: JoinHandle<()>,
+    task: JoinHandle<Result<(), BrokenQueue>>,
 }
 
 impl World {
     pub(crate) async fn new() -> Self {
+        Self::with_max_length(topology::DEFAULT_MAX_LENGTH).await
+    }
+
+    /// One whose queues were declared to be full at this many messages.
+    pub(crate) async fn with_max_length(max_length: u32) -> Self {
         // A failing test shows what the worker said.
         let logs = tracing_subscriber::fmt().with_max_level(tracing::Level::WARN);
         logs.with_test_writer().try_init().ok();
@@ -60,7 +65,7 @@ impl World {
         topology::declare_shared(&connection, topology::EventLog::default())
             .await
             .unwrap();
-        topology::declare_generation(&connection, 1, SHARDS, topology::DEFAULT_MAX_LENGTH)
+        topology::declare_generation(&connection, 1, SHARDS, max_length)
             .await
             .unwrap();
         store.create_first_generation(SHARDS, 32).await.unwrap();
@@ -174,6 +179,7 @@ impl World {
                 settle: Duration::from_millis(200),
             },
             skip_undecidable: SkipUndecidable::default(),
+            version: "test",
             ready,
         }
     }
@@ -344,10 +350,15 @@ impl Drop for World {
 impl Worker {
     pub(crate) async fn stop(self) {
         self.stop.cancel();
+        self.ended().await.unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(self) -> Result<(), BrokenQueue> {
         tokio::time::timeout(LIMIT, self.task)
             .await
             .unwrap()
-            .unwrap();
+            .unwrap()
     }
 }
 
