@@ -8,6 +8,7 @@ mod config;
 mod dead;
 mod dev;
 mod doctor;
+mod frozen;
 mod import;
 mod kill;
 mod live;
