@@ -25,6 +25,7 @@ mod shards;
 mod sse;
 mod state;
 mod stock;
+mod workers;
 
 use axum::Router;
 use axum::routing::{delete, get, post};
@@ -68,6 +69,8 @@ pub fn router(state: DashboardState) -> Router {
         .route("/v1/shards/plan", post(shards::plan::handle))
         .route("/v1/shards/{shard}/pause", post(shards::pause::one))
         .route("/v1/shards/{shard}/resume", post(shards::resume::one))
+        .route("/v1/workers/{worker}/drain", post(workers::drain))
+        .route("/v1/workers/{worker}/resume", post(workers::resume))
         .route("/v1/pause", post(shards::pause::all))
         .route("/v1/resume", post(shards::resume::all))
         .route("/v1/audit", get(audit::list::handle))

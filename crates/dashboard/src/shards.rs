@@ -19,7 +19,7 @@ use crate::operator::reason_fault;
 use crate::request::invalid;
 
 /// The actor, with what he says why: whoever asks in a month wants to know.
-fn because(actor: Actor, reason: String) -> Result<Actor, ProblemResponse> {
+pub(crate) fn because(actor: Actor, reason: String) -> Result<Actor, ProblemResponse> {
     match reason_fault(&reason) {
         Some(fault) => Err(invalid(fault)),
         None => Ok(actor.because(Some(reason))),

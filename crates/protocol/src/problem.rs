@@ -109,6 +109,8 @@ problem_codes! {
     SameShardCount "same_shard_count" 409 false "There are so many shards already";
     /// What asks for every shard cannot be done while one is paused.
     ShardsPaused "shards_paused" 409 true "A shard is paused";
+    /// The only worker that is alive and not drained.
+    LastWorker "last_worker" 409 true "No other worker could take over";
     /// The dead letter was retried, repaired or discarded before.
     DeadLetterResolved "dead_letter_resolved" 409 false "The dead letter is resolved";
     /// This version can read it no better than the one that kept it.

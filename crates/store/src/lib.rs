@@ -15,6 +15,7 @@ mod cell;
 mod clock;
 mod command;
 mod dead_letter;
+mod drain;
 mod error;
 mod event;
 mod generation;
@@ -46,6 +47,7 @@ pub use command::ParkedCommand;
 pub use dead_letter::{
     DeadLetterResolution, DeadLetterRow, DeadLetterSummary, HeldDeadLetter, ResolutionKind,
 };
+pub use drain::{DrainRefusal, WorkerDrain};
 pub use error::{FaultClass, StoreError};
 pub use generation::{GenerationWatch, Layout, LoadedLayout, ServedGeneration};
 pub use health::{DatabaseHealth, SchemaDifference};

@@ -5,14 +5,18 @@ use std::time::Duration;
 use orderly_protocol::{ShardId, Timestamp};
 
 use crate::store::bounded;
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, WorkerDrain};
 
 /// A worker that was not heard of for so long owns nothing: five heartbeats, so that a slow one moves no shard. The broker
 /// lets its standby go on much sooner, the moment its connection is gone.
-const LIVE: Duration = Duration::from_secs(5);
+pub(crate) const LIVE: Duration = Duration::from_secs(5);
 
 /// Rows of workers that died without a word are kept for this long, for whoever asks what happened.
 const KEPT: Duration = Duration::from_hours(1);
+
+/// The drain of a worker that is not listed is kept for this long: one that waits for its broker comes back, and is still to be
+/// stopped.
+const DRAIN_KEPT: Duration = Duration::from_hours(7 * 24);
 
 /// A worker as its last heartbeat told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +29,8 @@ pub struct LiveWorker {
     pub subscribed: Vec<String>,
     /// Routing keys of the shards that it leaves to others for now.
     pub declined: Vec<String>,
+    /// Whether it is drained. Answered by the database; what a heartbeat says of its own worker counts for nothing.
+    pub draining: bool,
 }
 
 /// What a worker does, as its heartbeat tells.
@@ -98,8 +104,8 @@ pub struct WorkerRow {
     pub alive: bool,
     /// Shards that it claimed last.
     pub owned: i64,
-    /// Shards that it consumes.
-    pub consumed: i64,
+    /// Routing keys of the shards that it consumes.
+    pub subscribed: Vec<String>,
     /// Shards that it will own at the most; none: any number.
     pub capacity: Option<i32>,
     /// Its first heartbeat.
@@ -112,6 +118,8 @@ pub struct WorkerRow {
     pub broker_nodes: Option<i32>,
     /// How far its clock was ahead of the database's when its session began.
     pub clock_skew_seconds: Option<f64>,
+    /// Who drains it.
+    pub drain: Option<WorkerDrain>,
 }
 
 impl Store {
@@ -184,23 +192,43 @@ impl Store {
     /// # Errors
     /// Any fault of the database.
     pub async fn workers(&self) -> Result<Vec<WorkerRow>, StoreError> {
-        bounded(
-            sqlx::query_as!(
-                WorkerRow,
+        let rows = bounded(
+            sqlx::query!(
                 r#"select worker, seen_at > clock_timestamp() - make_interval(secs => $1) as "alive!",
                       (select count(*) from shards where owner = worker) as "owned!",
-                      cardinality(subscribed)::bigint as "consumed!",
-                      capacity, started_at, seen_at, version, broker_nodes, clock_skew_seconds
-                   from workers
+                      subscribed, capacity, started_at, seen_at, version, broker_nodes, clock_skew_seconds,
+                      drained_by as "drained_by?", reason as "reason?", drained_at as "drained_at?"
+                   from workers left join drains using (worker)
                    order by started_at, worker"#,
                 LIVE.as_secs_f64(),
             )
             .fetch_all(self.pool()),
         )
-        .await
+        .await?;
+        let workers = rows.into_iter().map(|row| {
+            let who = row.drained_by.zip(row.reason).zip(row.drained_at);
+            WorkerRow {
+                worker: row.worker,
+                alive: row.alive,
+                owned: row.owned,
+                subscribed: row.subscribed,
+                capacity: row.capacity,
+                started_at: row.started_at,
+                seen_at: row.seen_at,
+                version: row.version,
+                broker_nodes: row.broker_nodes,
+                clock_skew_seconds: row.clock_skew_seconds,
+                drain: who.map(|((drained_by, reason), drained_at)| WorkerDrain {
+                    drained_by,
+                    reason,
+                    drained_at,
+                }),
+            }
+        });
+        Ok(workers.collect())
     }
 
-    /// Tells that `me` is alive and what it does, and answers who else is alive: within the last 5 s.
+    /// Tells that `me` is alive and what it does, and answers who is alive: `me`, then the others that told so within the last 5 s.
     ///
     /// # Errors
     /// Any fault of the database.
@@ -213,7 +241,7 @@ impl Store {
         bounded(
             sqlx::query_as!(
                 LiveWorker,
-                "with me as (
+                r#"with me as (
                      insert into workers (worker, capacity, subscribed, declined, messages_per_second,
                                           busy, orders_in_hand, oldest_age_seconds)
                      values ($1, $2, $3, $4, $6, $7, $8, $9)
@@ -222,12 +250,21 @@ impl Store {
                          declined = excluded.declined, seen_at = clock_timestamp(),
                          messages_per_second = excluded.messages_per_second, busy = excluded.busy,
                          orders_in_hand = excluded.orders_in_hand,
-                         oldest_age_seconds = excluded.oldest_age_seconds)
-                 select worker, capacity, subscribed, declined
-                 from workers
-                 where worker <> $1
-                   and seen_at > clock_timestamp() - make_interval(secs => $5)
-                 order by worker",
+                         oldest_age_seconds = excluded.oldest_age_seconds
+                     returning worker, capacity, subscribed, declined
+                 ), alive as (
+                     select worker, capacity, subscribed, declined from me
+                     union all
+                     select worker, capacity, subscribed, declined from workers
+                     where worker <> $1
+                       and seen_at > clock_timestamp() - make_interval(secs => $5)
+                 )
+                 select worker as "worker!", capacity, subscribed as "subscribed!",
+                        declined as "declined!",
+                        exists (select from drains
+                                where drains.worker = alive.worker) as "draining!"
+                 from alive
+                 order by worker <> $1, worker"#,
                 me.worker,
                 me.capacity,
                 &me.subscribed,
@@ -292,17 +329,22 @@ impl Store {
         .await
     }
 
-    /// Takes `worker` off the list, so that nobody waits for it, and with it those that died long ago.
+    /// Takes `worker` off the list, so that nobody waits for it, and with it those that died long ago. What drained them goes later.
     ///
     /// # Errors
     /// Any fault of the database.
     pub async fn leave(&self, worker: &str) -> Result<(), StoreError> {
         bounded(
             sqlx::query!(
-                "delete from workers
-                 where worker = $1 or seen_at < clock_timestamp() - make_interval(secs => $2)",
+                "with gone as (
+                     delete from workers
+                     where worker = $1 or seen_at < clock_timestamp() - make_interval(secs => $2))
+                 delete from drains
+                 where drained_at < clock_timestamp() - make_interval(secs => $3)
+                   and not exists (select from workers where workers.worker = drains.worker)",
                 worker,
                 KEPT.as_secs_f64(),
+                DRAIN_KEPT.as_secs_f64(),
             )
             .execute(self.pool()),
         )

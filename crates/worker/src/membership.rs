@@ -220,15 +220,16 @@ impl Membership {
 
     async fn beat(&self) -> Result<(), StoreError> {
         let me = self.heartbeat();
-        let others = self.store.heartbeat(&me, self.load.tell()).await?;
-        let members: Vec<_> = std::iter::once(&me)
-            .chain(&others)
+        let alive = self.store.heartbeat(&me, self.load.tell()).await?;
+        let members: Vec<_> = alive
+            .iter()
             .map(|worker| Member {
                 name: &worker.worker,
                 capacity: worker
                     .capacity
                     .and_then(|shards| usize::try_from(shards).ok()),
                 declined: &worker.declined,
+                draining: worker.draining,
             })
             .collect();
         // Each generation for itself: a worker has its share of each.
@@ -242,7 +243,8 @@ impl Membership {
             let placed = shards.iter().copied().zip(place(&shards, &members));
             ranks.extend(placed.filter(|(shard, _)| !served.paused.contains(&shard.shard)));
         }
-        let subscribed = others.iter().flat_map(|other| {
+        let others = alive.iter().filter(|worker| worker.worker != self.me);
+        let subscribed = others.flat_map(|other| {
             let named = |key: &String| (other.worker.clone(), key.clone());
             other.subscribed.iter().map(named)
         });
@@ -264,6 +266,7 @@ impl Membership {
             capacity: self.capacity.and_then(|shards| i32::try_from(shards).ok()),
             subscribed: keys(&told.subscribed),
             declined: keys(&told.declined),
+            draining: false,
         }
     }
 

@@ -4,6 +4,8 @@
 //! Rendezvous hashing (Thaler and Ravishankar, 1998) with a bound on each worker's share, as in "Consistent Hashing with
 //! Bounded Loads" (Mirrokni et al., 2016): the pairs of shard and worker are taken in order of their hash, and a worker that
 //! has its share is passed over. A worker that comes or goes moves little more than its own share.
+//!
+//! A worker that is drained is as good as gone, but for the shards that nobody else has room for.
 
 use std::cmp::Reverse;
 
@@ -18,6 +20,8 @@ pub(crate) struct Member<'a> {
     pub(crate) capacity: Option<usize>,
     /// Routing keys of shards that it leaves to others.
     pub(crate) declined: &'a [String],
+    /// Whether it is to be stopped: others take its share, as far as they have room.
+    pub(crate) draining: bool,
 }
 
 /// Who serves a shard. Both subscribe, the owner first; nobody else does.
@@ -43,15 +47,23 @@ pub(crate) fn place(shards: &[ShardId], members: &[Member<'_>]) -> Vec<Ranks> {
         let name = members[*member].name;
         Reverse((weight(shards[*shard], name), name))
     });
-    let share = shards.len().div_ceil(members.len().max(1));
+    // Where all are to be stopped, each is as good as the other.
+    let all_leave = members.iter().all(|member| member.draining);
+    let stays = |member: &usize| all_leave || !members[*member].draining;
+    let takers = (0..members.len()).filter(stays).count();
+    let (staying, leaving): (Vec<_>, Vec<_>) =
+        pairs.into_iter().partition(|(_, member)| stays(member));
+    let share = shards.len().div_ceil(takers.max(1));
     let capacity = |member: usize| members[member].capacity.unwrap_or(usize::MAX);
 
     let mut owners = Places::new(shards.len(), members.len());
-    owners.fill(&pairs, |member| capacity(member).min(share));
+    owners.fill(&staying, |member| capacity(member).min(share));
     // Where some have room for less than their share, the others take more.
-    owners.fill(&pairs, capacity);
+    owners.fill(&staying, capacity);
+    owners.fill(&leaving, capacity);
 
-    let others: Vec<_> = pairs
+    // Not those that are to be stopped: a standby consumes the queue, and nobody could tell when they may be.
+    let others: Vec<_> = staying
         .into_iter()
         // A shard that nobody has room for gets no standby either, who would only own it all the same.
         .filter(|(shard, member)| owners.of[*shard].is_some_and(|owner| owner != *member))
@@ -122,6 +134,7 @@ mod tests {
             name,
             capacity: None,
             declined: &[],
+            draining: false,
         };
         names.iter().map(|name| member(name.as_str())).collect()
     }
@@ -208,6 +221,54 @@ mod tests {
         assert_eq!(all(&ranks[0]), [Some(names[2].clone()), None]);
         assert!(!all(&ranks[1]).contains(&Some(names[0].clone())));
         assert!(ranks.iter().all(|rank| rank.owner.is_some()));
+    }
+
+    fn ranked(ranks: &[Ranks], name: &str) -> usize {
+        let ranked = |it: &&Ranks| [&it.owner, &it.standby].contains(&&Some(name.to_owned()));
+        ranks.iter().filter(ranked).count()
+    }
+
+    #[test]
+    fn a_worker_that_is_drained_leaves_its_shards_to_the_others_as_if_it_were_gone() {
+        let names = names(4);
+        let mut members = members(&names);
+        let without = place(&shards(48), &members[1..]);
+        members[0].draining = true;
+        let ranks = place(&shards(48), &members);
+        assert_eq!(ranks, without, "the others have equal shares and stand by");
+        members.truncate(2);
+        let ranks = place(&shards(48), &members);
+        assert_eq!(owned(&ranks)[names[1].as_str()], 48);
+        assert_eq!(ranked(&ranks, &names[0]), 0, "nor does it stand by");
+    }
+
+    #[test]
+    fn a_worker_that_is_drained_keeps_what_nobody_else_has_room_for() {
+        let names = names(3);
+        let mut members = members(&names);
+        let declined = ["g1.000".to_owned()];
+        members[0].draining = true;
+        for (member, capacity) in [(1, 2), (2, 3)] {
+            members[member].capacity = Some(capacity);
+            members[member].declined = &declined;
+        }
+        let ranks = place(&shards(8), &members);
+        let owned = owned(&ranks);
+        let counts: Vec<_> = names.iter().map(|name| owned[name.as_str()]).collect();
+        assert_eq!(counts, [3, 2, 3]);
+        assert_eq!(ranks[0].owner.as_ref(), Some(&names[0]));
+        assert!(ranks[1..].iter().all(|ranks| ranks.standby.is_some()));
+    }
+
+    #[test]
+    fn where_all_are_drained_each_has_its_share() {
+        let names = names(3);
+        let mut members = members(&names);
+        let before = place(&shards(16), &members);
+        for member in &mut members {
+            member.draining = true;
+        }
+        assert_eq!(place(&shards(16), &members), before);
     }
 
     #[test]

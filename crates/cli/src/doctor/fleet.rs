@@ -127,13 +127,14 @@ mod tests {
             worker: "worker.host.1".to_owned(),
             alive: true,
             owned: 1,
-            consumed: 1,
+            subscribed: vec!["g1.000".to_owned()],
             capacity: None,
             started_at: Timestamp::UNIX_EPOCH,
             seen_at: Timestamp::UNIX_EPOCH,
             version: version.map(str::to_owned),
             broker_nodes: Some(broker_nodes),
             clock_skew_seconds: Some(0.0),
+            drain: None,
         }
     }
 

@@ -11,6 +11,7 @@ use super::Depths;
 use super::pause::PauseResource;
 use super::resize::ResizeResource;
 use crate::failure::database;
+use crate::workers::DrainResource;
 
 /// What is there now.
 #[derive(Serialize)]
@@ -59,9 +60,13 @@ struct WorkerResource {
     /// Shards that it claimed last.
     owned: i64,
     /// Shards that it consumes: as the owner, or standing by.
-    consumed: i64,
+    consumed: usize,
+    /// Which.
+    shards: Vec<String>,
     /// Shards that it will own at the most; null: any number.
     max_shards: Option<i32>,
+    /// Who drains it, so that it can be stopped.
+    draining: Option<DrainResource>,
     started_at: String,
     seen_at: String,
 }
@@ -121,8 +126,10 @@ impl From<WorkerRow> for WorkerResource {
             worker: row.worker,
             alive: row.alive,
             owned: row.owned,
-            consumed: row.consumed,
+            consumed: row.subscribed.len(),
+            shards: row.subscribed,
             max_shards: row.capacity,
+            draining: row.drain.map(DrainResource::from),
             started_at: timestamp::format(row.started_at),
             seen_at: timestamp::format(row.seen_at),
         }

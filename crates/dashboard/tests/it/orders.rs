@@ -204,6 +204,7 @@ async fn an_order_says_why_its_shard_does_not_go_on() {
         capacity: None,
         subscribed: vec!["g1.000".to_owned()],
         declined: Vec::new(),
+        draining: false,
     };
     store
         .heartbeat(&worker, WorkerLoad::default())

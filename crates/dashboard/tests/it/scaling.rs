@@ -27,6 +27,7 @@ fn named(worker: &str) -> LiveWorker {
         capacity: None,
         subscribed: keys.collect(),
         declined: Vec::new(),
+        draining: false,
     }
 }
 

@@ -22,6 +22,7 @@ async fn shards_tell_their_owner_their_standby_and_what_waits() {
         capacity: None,
         subscribed: subscribed.iter().map(ToString::to_string).collect(),
         declined: Vec::new(),
+        draining: false,
     };
     let (one, two) = (
         worker("one", &["g1.000", "g1.001"]),
@@ -81,6 +82,80 @@ async fn without_queues_the_depth_is_unknown() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(found["shards"][0]["depth"], json!(null));
     assert_eq!(found["shards"][0]["state"], "unserved");
+}
+
+#[tokio::test]
+async fn a_worker_is_drained_unless_nobody_could_take_over() {
+    let fixture = Fixture::new().await;
+    let dashboard = fixture.start().await;
+    let store = &fixture.store;
+    let beat = async |worker: &str| {
+        let worker = LiveWorker {
+            worker: worker.to_owned(),
+            capacity: None,
+            subscribed: vec!["g1.000".to_owned()],
+            declined: Vec::new(),
+            draining: false,
+        };
+        store
+            .heartbeat(&worker, WorkerLoad::default())
+            .await
+            .unwrap();
+    };
+    beat("one").await;
+    let (drain, resume) = ("/v1/workers/one/drain", "/v1/workers/one/resume");
+    let body = json!({"reason": "an upgrade"});
+    let (status, problem) = post(&dashboard, drain, body.clone()).await;
+    assert_eq!(
+        (status.as_u16(), &problem["code"]),
+        (409, &json!("last_worker"))
+    );
+    beat("two").await;
+    let (status, drained) = post(&dashboard, drain, body.clone()).await;
+    assert_eq!(
+        (status, &drained["worker"]),
+        (StatusCode::OK, &json!("one"))
+    );
+    let draining = &drained["draining"];
+    assert_eq!(draining["reason"], "an upgrade");
+    let by = draining["drained_by"].as_str().unwrap();
+    assert!(by.contains('('), "{drained}");
+    let (_, found) = dashboard.get("/v1/shards").await;
+    let workers = &found["workers"];
+    assert_eq!(
+        json!([workers[0]["draining"], workers[0]["shards"]]),
+        json!([draining, ["g1.000"]])
+    );
+    assert_eq!(workers[1]["draining"], json!(null));
+
+    let (_, resumed) = post(&dashboard, resume, Value::Null).await;
+    assert_eq!(resumed, json!({"worker": "one", "was_draining": true}));
+    let (_, resumed) = post(&dashboard, resume, Value::Null).await;
+    assert_eq!(resumed["was_draining"], false);
+    let (_, audit) = dashboard.get("/v1/audit?action=worker").await;
+    let told: Vec<_> = audit["entries"].as_array().unwrap().iter().collect();
+    let names = ["action", "target", "reason", "before", "after"];
+    assert_eq!(
+        json!(
+            told.iter()
+                .map(|it| names.map(|name| &it[name]))
+                .collect::<Vec<_>>()
+        ),
+        json!([
+            ["worker.resume", "worker/one", null, {"draining": true}, {"draining": false}],
+            ["worker.drain", "worker/one", "an upgrade", {"draining": false}, {"draining": true}],
+        ])
+    );
+    for (path, body, status) in [
+        ("/v1/workers/gone/drain", body.clone(), 404),
+        ("/v1/workers/gone/resume", Value::Null, 404),
+        ("/v1/workers/%00/resume", Value::Null, 404),
+        (drain, json!({}), 400),
+        (drain, json!({"reason": ""}), 400),
+    ] {
+        let answered = post(&dashboard, path, body).await.0.as_u16();
+        assert_eq!(answered, status, "{path}");
+    }
 }
 
 async fn post(dashboard: &Dashboard, path: &str, body: Value) -> (StatusCode, Value) {
@@ -230,6 +305,8 @@ async fn a_pause_says_who_and_why_and_ends_when_it_is_told_to() {
         "/v1/shards/1/resume",
         "/v1/pause",
         "/v1/resume",
+        "/v1/workers/one/drain",
+        "/v1/workers/one/resume",
         "/v1/shards/resize",
         "/v1/shards/resize/abort",
     ] {

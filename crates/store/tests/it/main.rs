@@ -8,6 +8,7 @@
 mod audit;
 mod batch;
 mod database;
+mod drain;
 mod errors;
 mod generation;
 mod key;

@@ -182,6 +182,7 @@ const MIGRATIONS: &str = "\
 16 3640362edbbcd450
 17 e43e2c2c44657c78
 18 fdd2ad968e791563
+19 21efbb48ac9698c1
 20 7ad07bb9a88b2056";
 
 #[tokio::test]

@@ -10,32 +10,25 @@ fn named(worker: &str, subscribed: &[&str]) -> LiveWorker {
         capacity: None,
         subscribed: subscribed.iter().map(ToString::to_string).collect(),
         declined: Vec::new(),
+        draining: false,
     }
 }
 
 #[tokio::test]
-async fn a_heartbeat_answers_with_the_others_that_are_alive() {
+async fn a_heartbeat_answers_with_all_that_are_alive() {
     let database = Database::fresh().await;
     let store = &database.store;
     let (one, two) = (named("a", &["g1.000"]), named("b", &[]));
-    assert_eq!(
-        store.heartbeat(&one, WorkerLoad::default()).await.unwrap(),
-        []
-    );
-    assert_eq!(
-        store.heartbeat(&two, WorkerLoad::default()).await.unwrap(),
-        std::slice::from_ref(&one)
-    );
+    let beat = async |me: &LiveWorker| store.heartbeat(me, WorkerLoad::default()).await.unwrap();
+    assert_eq!(beat(&one).await, std::slice::from_ref(&one));
+    assert_eq!(beat(&two).await, [two.clone(), one.clone()], "itself first");
     let more = LiveWorker {
         capacity: Some(3),
         declined: vec!["g1.000".to_owned()],
         ..named("b", &["g1.001", "g1.002"])
     };
-    store.heartbeat(&more, WorkerLoad::default()).await.unwrap();
-    assert_eq!(
-        store.heartbeat(&one, WorkerLoad::default()).await.unwrap(),
-        [more]
-    );
+    beat(&more).await;
+    assert_eq!(beat(&one).await, [one, more]);
 }
 
 #[tokio::test]
@@ -53,11 +46,9 @@ async fn a_worker_that_fell_silent_or_left_is_not_among_them() {
         .await
         .unwrap();
     store.leave("leaving").await.unwrap();
-    let others = store
-        .heartbeat(&named("me", &[]), WorkerLoad::default())
-        .await
-        .unwrap();
-    assert_eq!(others, [named("staying", &[])]);
+    let me = named("me", &[]);
+    let alive = store.heartbeat(&me, WorkerLoad::default()).await.unwrap();
+    assert_eq!(alive, [me, named("staying", &[])]);
     let kept = "select count(*) from workers where worker = 'silent'";
     assert_eq!(database.count(kept).await, 1, "who asks can still see it");
 }

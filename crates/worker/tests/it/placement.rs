@@ -156,6 +156,28 @@ async fn a_full_worker_owns_no_more() {
     orders.in_order(&world).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_drained_worker_hands_all_over_and_has_its_share_again_when_that_is_taken_back() {
+    let world = World::new().await;
+    let (first, second) = (world.worker("w1"), world.worker("w2"));
+    let mut orders = Orders::placed(&world).await;
+    orders.until_owned(&world, "w1:2 w2:2").await;
+    let drain = "insert into drains (worker, drained_by, reason) values ('w1', 'a', 'b')";
+    world.sql(drain).await;
+    orders.until_owned(&world, "w2:4").await;
+    let consumed = "select cardinality(subscribed) from workers where worker = 'w1'";
+    let begun = Instant::now();
+    while world.sql(consumed).await != "0" {
+        assert!(begun.elapsed() < LIMIT, "it stands by");
+        orders.round(&world).await;
+    }
+    world.sql("delete from drains").await;
+    orders.until_owned(&world, "w1:2 w2:2").await;
+    first.stop().await;
+    second.stop().await;
+    orders.in_order(&world).await;
+}
+
 /// An owner that died stays listed for seconds. Its standby, which the broker makes active at once, must not give the shard
 /// back to it.
 #[tokio::test(flavor = "multi_thread")]
