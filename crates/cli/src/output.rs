@@ -5,9 +5,11 @@
 use std::io::{self, IsTerminal, Write};
 
 mod money;
+mod progress;
 mod stream;
 
 pub(crate) use money::amount;
+pub(crate) use progress::Progress;
 pub(crate) use stream::RowStream;
 
 use comfy_table::{Cell, CellAlignment, Table, presets};

@@ -17,7 +17,7 @@ use crate::{
     config::{Settings, parse},
     database,
     exit::Exit,
-    output::{self, Format, thousands},
+    output::{self, Format, Progress, thousands},
 };
 use history::Histories;
 use ledger::Ledger;
@@ -103,6 +103,7 @@ async fn verify(store: &Store) -> anyhow::Result<Report> {
     let mut ledger = Ledger::default();
     let mut snapshot = store.snapshot().await.context("open a snapshot")?;
     let mut histories = Histories::default();
+    let progress = Progress::counting("orders replayed");
     while let Some(history) = histories
         .next(&mut snapshot)
         .await
@@ -114,6 +115,7 @@ async fn verify(store: &Store) -> anyhow::Result<Report> {
             .iter()
             .for_each(|movement| ledger.moved(&movement.movement));
         report.add(judge::differences(&history));
+        progress.add(1);
     }
     let mut after = None;
     loop {

@@ -20,7 +20,7 @@ use crate::{
     database,
     exit::Exit,
     operator::operator,
-    output::{self, Format},
+    output::{self, Format, Progress},
 };
 
 /// Set up or inspect what Orderly needs on the broker
@@ -124,7 +124,10 @@ pub(crate) async fn run(args: TopologyArgs, format: Format) -> anyhow::Result<Ex
     match args.action {
         TopologyAction::Apply(args) => {
             let settle = Duration::from_secs(args.settle_seconds);
+            let progress =
+                Progress::standing(format!("new queues settle for {} s", settle.as_secs()));
             let layout = apply(&store, &broker, args.shards, args.prefetch, settle).await?;
+            drop(progress);
             eprintln!(
                 "generation {} with {} shards takes commands",
                 layout.generation, layout.shard_count

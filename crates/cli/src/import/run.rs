@@ -3,12 +3,14 @@
 use std::{str::FromStr, time::Duration};
 
 use futures_util::{StreamExt, stream};
-use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::{Interval, MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
 use super::{journey::Journeys, plan::Plan, report::Report, tally::Tally, watch::OrderWatch};
-use crate::client::{Client, ClientError};
+use crate::{
+    client::{Client, ClientError},
+    output::Progress,
+};
 
 /// How many orders are begun in a second.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -70,8 +72,8 @@ async fn travel(
     speed: Speed,
     concurrency: usize,
 ) -> Result<Tally, ClientError> {
-    let progress = progress_bar(plan.file_lines);
-    progress.inc(plan.skipped.values().sum::<usize>() as u64);
+    let progress = Progress::of(plan.file_lines as u64, "lines");
+    progress.add(plan.skipped.values().sum());
     let mut tally = Tally::new(plan);
     let pace = Pace::new(speed);
     let begun = stream::unfold(
@@ -102,9 +104,8 @@ async fn travel(
             Some(ends) => tally.add(order, &ends?),
             None => tally.add_unbegun(order),
         }
-        progress.inc(order.all_file_lines() as u64);
+        progress.add(order.all_file_lines());
     }
-    progress.finish_and_clear();
     Ok(tally)
 }
 
@@ -127,15 +128,6 @@ impl Pace {
             interval.tick().await;
         }
     }
-}
-
-/// On stderr, and only on a terminal.
-pub(super) fn progress_bar(length: usize) -> ProgressBar {
-    let style = ProgressStyle::with_template(
-        "{bar:40} {human_pos}/{human_len} lines, {per_sec}, {eta} left",
-    )
-    .unwrap_or_else(|_: indicatif::style::TemplateError| ProgressStyle::default_bar());
-    ProgressBar::new(length as u64).with_style(style)
 }
 
 #[cfg(test)]

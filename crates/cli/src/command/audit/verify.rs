@@ -12,7 +12,7 @@ use crate::{
     config::{Settings, parse},
     database,
     exit::Exit,
-    output::{self, Format},
+    output::{self, Format, Progress},
 };
 
 /// Check that no entry of the audit was changed, removed or put in
@@ -116,12 +116,14 @@ async fn taken_for_granted(store: &Store, audit_id: i64) -> anyhow::Result<Resul
 }
 
 async fn walk_on(store: &Store, walk: &mut Walk) -> anyhow::Result<Result<(), Fault>> {
+    let progress = Progress::counting("entries");
     loop {
         let page = store.audit_chain(walk.last.audit_id, PAGE).await;
         let page = page.context("read the audit")?;
         if page.is_empty() {
             return Ok(Ok(()));
         }
+        progress.add(page.len());
         for record in &page {
             if let Err(fault) = walk.step(record) {
                 return Ok(Err(fault));

@@ -9,7 +9,7 @@ use tokio::time::sleep;
 use crate::{
     client::{Call, Client, ClientFlags},
     exit::Exit,
-    output::{Format, facts, plain},
+    output::{Format, Progress, facts, plain},
 };
 
 /// How often it is looked how far a resize has come.
@@ -90,7 +90,7 @@ pub(super) async fn resize(args: ResizeArgs, format: Format) -> anyhow::Result<E
 /// Tells of every step on stderr, until it is over.
 async fn watch(client: &Client, begun: Value) -> anyhow::Result<Value> {
     let id = &begun["id"];
-    let mut said = String::new();
+    let mut progress = Progress::standing("asked for");
     loop {
         // A dashboard that restarts meanwhile changes nothing of the resize.
         let found = client.fetch(&Call::get("/v1/shards")).await;
@@ -103,11 +103,7 @@ async fn watch(client: &Client, begun: Value) -> anyhow::Result<Value> {
                         plain(&now["step"])
                     ));
                 }
-                let saying = progress(now);
-                if saying != said {
-                    eprintln!("{saying}");
-                    said = saying;
-                }
+                progress.say(saying(now), parts(now));
                 if !now["finished_at"].is_null() {
                     return Ok(now.clone());
                 }
@@ -119,7 +115,17 @@ async fn watch(client: &Client, begun: Value) -> anyhow::Result<Value> {
     }
 }
 
-fn progress(now: &Value) -> String {
+/// Old shards that have come as far as the step asks for, of all.
+fn parts(now: &Value) -> Option<(u64, u64)> {
+    let name = match now["step"].as_str()? {
+        "marking" => "marked",
+        "draining" => "drained",
+        _ => return None,
+    };
+    Some((now[name].as_u64()?, now["from"].as_u64()?))
+}
+
+fn saying(now: &Value) -> String {
     let step = plain(&now["step"]);
     let counted = |name: &str| {
         format!(
