@@ -1,5 +1,6 @@
-//! `orderly shards`: who owns what, and what waits; another number of shards; pauses.
+//! `orderly shards`: who owns what, and what waits; another number of shards; pauses; workers that are drained.
 
+mod drain;
 pub(crate) mod pause;
 mod resize;
 
@@ -11,7 +12,7 @@ use crate::{
     output::{Format, age, plain},
 };
 
-/// Show the shards, change their number, pause some
+/// Show the shards, change their number, pause some, move them off a worker
 #[derive(Debug, clap::Args)]
 #[command(
     subcommand_required = true,
@@ -21,7 +22,8 @@ Examples:
   orderly shards list
   orderly shards plan 24
   orderly shards resize 24 --reason 'more workers for the sale'
-  orderly shards pause 3 --reason 'looking at an order' --expires-in 10m"
+  orderly shards pause 3 --reason 'looking at an order' --expires-in 10m
+  orderly shards drain worker.vm.11609.313d531f --reason 'an upgrade'"
 )]
 pub(crate) struct ShardsArgs {
     #[command(subcommand)]
@@ -35,6 +37,7 @@ enum ShardsAction {
     Resize(resize::ResizeArgs),
     Pause(pause::PauseShardArgs),
     Resume(pause::ResumeShardArgs),
+    Drain(drain::DrainArgs),
 }
 
 /// List the shards: owner, standby, epoch, age of the ownership, and what waits in the queue
@@ -62,6 +65,7 @@ pub(crate) async fn run(args: ShardsArgs, format: Format) -> anyhow::Result<Exit
         ShardsAction::Resize(args) => resize::resize(args, format).await,
         ShardsAction::Pause(args) => pause::pause_shard(args, format).await,
         ShardsAction::Resume(args) => pause::resume_shard(args, format).await,
+        ShardsAction::Drain(args) => drain::drain(args, format).await,
     }
 }
 
@@ -106,6 +110,18 @@ async fn list(args: ListArgs, format: Format) -> anyhow::Result<Exit> {
             pause::until(&pause),
             plain(&pause["reason"])
         );
+    }
+    for worker in &workers {
+        let draining = &worker["draining"];
+        if draining.is_object() {
+            eprintln!(
+                "drained: {}, by {}, which consumes {} now: {}",
+                plain(&worker["worker"]),
+                plain(&draining["drained_by"]),
+                counted(worker["shards"].as_array().map_or(0, Vec::len), "shard"),
+                plain(&draining["reason"])
+            );
+        }
     }
     if let Some(step) = found["resize"]["step"].as_str() {
         let to = plain(&found["resize"]["to"]);

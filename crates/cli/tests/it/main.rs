@@ -8,6 +8,7 @@ mod config;
 mod dead;
 mod dev;
 mod doctor;
+mod drain;
 mod frozen;
 mod import;
 mod kill;

@@ -28,6 +28,12 @@ impl Role {
         Self::start_at(env, name, "127.0.0.1:0")
     }
 
+    /// The same, with more arguments.
+    pub(crate) fn start_with(env: &TestEnv, name: &'static str, more: &[&str]) -> Self {
+        let args = [&[name, "--http-addr", "127.0.0.1:0"], more].concat();
+        Self::spawn(name, orderly(env, &args))
+    }
+
     /// The same, on a given address.
     pub(crate) fn start_at(env: &TestEnv, name: &'static str, address: &str) -> Self {
         Self::start_armed(env, name, address, "")
@@ -40,13 +46,18 @@ impl Role {
         address: &str,
         crash_points: &str,
     ) -> Self {
-        let mut command = orderly(env, &[name, "--http-addr", address, "--log-format", "json"]);
+        let mut command = orderly(env, &[name, "--http-addr", address]);
+        if !crash_points.is_empty() {
+            command.env("CRASH_POINTS", crash_points);
+        }
+        Self::spawn(name, command)
+    }
+
+    fn spawn(name: &'static str, mut command: Command) -> Self {
+        command.args(["--log-format", "json"]);
         if name == "worker" {
             // The broker of a test is not killed while a resize is young, which is what new queues settle for.
             command.args(["--settle-seconds", "0"]);
-        }
-        if !crash_points.is_empty() {
-            command.env("CRASH_POINTS", crash_points);
         }
         let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());

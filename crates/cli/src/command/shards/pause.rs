@@ -79,7 +79,7 @@ struct PauseFlags {
 /// As the server takes it.
 const LONGEST_SECONDS: u64 = 7 * 24 * 3_600;
 
-fn expiry(text: &str) -> Result<Duration, String> {
+pub(super) fn expiry(text: &str) -> Result<Duration, String> {
     let units = [('s', 1), ('m', 60), ('h', 3_600), ('d', 86_400)];
     let read = units.iter().find_map(|(unit, seconds)| {
         let number: u64 = text.strip_suffix(*unit)?.parse().ok()?;
