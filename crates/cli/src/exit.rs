@@ -12,6 +12,11 @@ use crate::{client::ClientError, config::ConfigFaults, import::RetailError, outp
 #[error("{0}")]
 pub(crate) struct UsageError(pub(crate) String);
 
+/// Somebody ended it; what it did until then stays.
+#[derive(Debug, thiserror::Error)]
+#[error("stopped before it was done")]
+pub(crate) struct Stopped;
+
 /// The exit codes of every command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exit {
@@ -21,7 +26,8 @@ pub(crate) enum Exit {
     Failed = 1,
     /// The command line, a setting or a file that it names is wrong.
     Usage = 2,
-    /// Some of it was done: an import or a command that has no outcome yet, a watch that was ended before its goal.
+    /// Some of it was done: of several things not all, a command that has no outcome yet, a wait or a watch that ended before its
+    /// goal. A dry run does nothing, and so nothing partly.
     Partly = 3,
     /// The key is missing, unknown or lacks a scope.
     Authentication = 4,
@@ -43,6 +49,9 @@ impl Exit {
             if cause.is::<ConfigFaults>() || cause.is::<UsageError>() || cause.is::<RetailError>() {
                 return Self::Usage;
             }
+            if cause.is::<Stopped>() {
+                return Self::Partly;
+            }
             if let Some(client) = cause.downcast_ref::<ClientError>() {
                 return client.exit();
             }
@@ -54,6 +63,21 @@ impl Exit {
             }
         }
         Self::Failed
+    }
+
+    /// Of several things, each with its own end.
+    pub(crate) fn of_all(ends: &[Self]) -> Self {
+        let first = ends.first().copied().unwrap_or(Self::Ok);
+        if ends.iter().all(|end| *end == first) {
+            first
+        } else if ends
+            .iter()
+            .any(|end| matches!(end, Self::Ok | Self::Partly))
+        {
+            Self::Partly
+        } else {
+            Self::Failed
+        }
     }
 }
 
@@ -98,13 +122,29 @@ mod tests {
     use anyhow::{Context, anyhow};
     use orderly_store::StoreError;
 
-    use super::{Exit, UsageError};
+    use super::{Exit, Stopped, UsageError};
+
+    #[test]
+    fn what_was_done_of_several_things_is_done_partly_unless_all_ended_alike() {
+        use Exit::{Conflict, Failed, NotFound, Ok, Partly};
+        for (ends, all) in [
+            (&[][..], Ok),
+            (&[Ok, Ok], Ok),
+            (&[NotFound, NotFound], NotFound),
+            (&[NotFound, Ok], Partly),
+            (&[Conflict, Partly], Partly),
+            (&[Conflict, NotFound], Failed),
+        ] {
+            assert_eq!(Exit::of_all(ends), all, "{ends:?}");
+        }
+    }
 
     #[test]
     fn the_cause_of_an_error_says_how_the_process_ends() {
         let under = |error: anyhow::Error| Exit::of(&error.context("read the orders"));
         assert_eq!(under(UsageError("no".to_owned()).into()), Exit::Usage);
         assert_eq!(under(anyhow!("no")), Exit::Failed);
+        assert_eq!(under(Stopped.into()), Exit::Partly);
         let away = StoreError::TimedOut {
             after: std::time::Duration::from_secs(1),
         };

@@ -78,17 +78,18 @@ Examples:
   orderly keys list -o json | jq '.[] | select(.revoked_at == null) | .name'")]
 struct ListArgs {}
 
-/// Revoke a key for good; no process accepts it after 10 s
+/// Revoke keys for good; no process accepts them after 10 s
 ///
-/// Asks first. Without a terminal to ask at, it needs --yes.
+/// Asks first. Without a terminal to ask at, it needs --yes. Exits with 3 if some of several were revoked, and some were not.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
   orderly keys revoke 4hJ2kQ9xT0aB
-  orderly keys revoke 4hJ2kQ9xT0aB --yes")]
+  orderly keys revoke 4hJ2kQ9xT0aB 7mN3pR8yU1cD --yes --reason 'in a public log'")]
 struct RevokeArgs {
-    /// Id of the key, the part after its environment: ord_live_4hJ2kQ9xT0aB_…
-    key_id: String,
+    /// Ids of the keys, the part after the environment: ord_live_4hJ2kQ9xT0aB_…
+    #[arg(required = true, value_name = "KEY_ID")]
+    key_ids: Vec<String>,
     /// Do not ask
     #[arg(long)]
     yes: bool,
@@ -242,12 +243,23 @@ async fn list(store: &Store, format: Format) -> anyhow::Result<Exit> {
 }
 
 async fn revoke(store: &Store, args: RevokeArgs) -> anyhow::Result<Exit> {
-    let RevokeArgs {
-        key_id,
-        yes,
-        reason,
-    } = args;
-    let key = store.live_key(&key_id).await.context("read the key")?;
+    let actor = operator().because(args.reason);
+    let mut ends = Vec::new();
+    for key_id in &args.key_ids {
+        let end = match revoke_one(store, key_id, args.yes, &actor).await {
+            Err(error) if ends.contains(&Exit::Ok) => {
+                output::complain(&error);
+                Exit::of(&error)
+            }
+            end => end?,
+        };
+        ends.push(end);
+    }
+    Ok(Exit::of_all(&ends))
+}
+
+async fn revoke_one(store: &Store, key_id: &str, yes: bool, actor: &Actor) -> anyhow::Result<Exit> {
+    let key = store.live_key(key_id).await.context("read the key")?;
     let Some(key) = key else {
         output::complain(&anyhow!("there is no live key {key_id}"));
         return Ok(Exit::NotFound);
@@ -262,8 +274,7 @@ async fn revoke(store: &Store, args: RevokeArgs) -> anyhow::Result<Exit> {
         return Ok(Exit::Failed);
     }
     // Somebody may have been faster; it is revoked all the same.
-    let actor = operator().because(reason);
-    let revoked = store.revoke_key(&key_id, &actor).await;
+    let revoked = store.revoke_key(key_id, actor).await;
     revoked.context("revoke the key")?;
     eprintln!(
         "key {key_id} ({}) is revoked; every process refuses it within 10 s",

@@ -2,13 +2,16 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use super::plan::Plan;
-use crate::client::{Call, Client, segment};
+use crate::{
+    client::{Call, Client, segment},
+    exit::Stopped,
+};
 
 /// Adjustments under way at once: each is one short transaction.
 const CONCURRENCY: usize = 16;
@@ -59,7 +62,7 @@ async fn adjust(
     token: &CancellationToken,
 ) -> anyhow::Result<bool> {
     if token.is_cancelled() {
-        bail!("stopped while adding stock");
+        return Err(Stopped).context("add stock");
     }
     let path = format!("/v1/stock/{}/adjustments", segment(sku));
     let key = format!("{key_prefix}/{sku}");

@@ -11,7 +11,7 @@ use crate::{
     client::{Answer, Call, Client, ClientFlags},
     command::{commands, filter},
     exit::{Exit, UsageError},
-    output::{self, Format, plain},
+    output::{self, Format, Progress, plain},
 };
 
 /// Decide the head of a lane anew, then everything behind it, in order
@@ -47,7 +47,7 @@ pub(super) struct SkipArgs {
 
 /// Discard the head of a lane and everything behind it
 ///
-/// Asks first; without a terminal to ask at, it needs --yes.
+/// Asks first; without a terminal to ask at, it needs --yes. Exits with 3 where something is left.
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Example:
@@ -275,13 +275,23 @@ async fn all(
         .key
         .clone()
         .unwrap_or_else(|| Uuid::now_v7().to_string());
+    let progress = Progress::standing(format!("{verb} of one lane after the other"));
     let found = client.fetch(&Call::post(&path, &body).key(&key)).await?;
+    drop(progress);
     format.record(&found, || {
         let facts = ["matched", "accepted", "left"];
         output::facts(facts.map(|name| (name, found.get(name).map(plain).unwrap_or_default())))
     })?;
+    Ok(end_of_group(&found))
+}
+
+fn end_of_group(found: &Value) -> Exit {
     let is_left = found["left"].as_u64().is_some_and(|left| left > 0);
-    Ok(if is_left { Exit::Partly } else { Exit::Ok })
+    if is_left && found["dry_run"] != true {
+        Exit::Partly
+    } else {
+        Exit::Ok
+    }
 }
 
 fn agreed(how: &HowFlags, what: &str) -> anyhow::Result<bool> {
@@ -323,4 +333,17 @@ fn rehearsal(found: &Value) -> String {
     let head = ["command", "type", "would be", "code", "detail"];
     let waiting = plain(&found["waiting"]);
     format!("{}\n\nwould wait: {waiting}", output::table(head, rows))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lanes_that_are_left_make_a_group_partly_done_unless_nothing_was_to_be_done() {
+        let end = |left: u64, dry_run| end_of_group(&json!({"left": left, "dry_run": dry_run}));
+        assert_eq!(end(1, false), Exit::Partly);
+        assert_eq!(end(0, false), Exit::Ok);
+        assert_eq!(end(1, true), Exit::Ok);
+    }
 }
