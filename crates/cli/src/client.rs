@@ -220,6 +220,25 @@ impl Client {
         Ok(self.send(call).await?.success()?.body)
     }
 
+    /// Sends lines of JSON to the ingress, once; an answer to each comes back.
+    pub(crate) async fn send_lines(
+        &self,
+        path: &str,
+        lines: String,
+    ) -> Result<Vec<Value>, ClientError> {
+        const LINES: &str = "application/x-ndjson";
+        let base = &self.urls.ingress;
+        let request = self
+            .request(Method::POST, base, path)
+            .header(header::ACCEPT, LINES)
+            .header(header::CONTENT_TYPE, LINES)
+            .body(Body::from(lines))
+            .map_err(|_| ClientError::Argument(path.to_owned()))?;
+        let response = self.transport.send(request, CALL_TIMEOUT).await;
+        let response = response.map_err(|error| unreachable(base, error))?;
+        Answer::read_lines(response, base, CALL_TIMEOUT).await
+    }
+
     /// Opens the stream of status events: `query` says which and from where, `last_event_id` wins over it.
     async fn events(
         &self,

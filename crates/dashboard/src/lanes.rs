@@ -13,9 +13,10 @@ mod resource;
 pub(crate) mod show;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{MethodRouter, get, post};
 use orderly_http::ProblemResponse;
-use orderly_protocol::{ControlKind, FieldFault, Problem, ProblemCode};
+use orderly_protocol::ControlKind::{self, LaneDiscard, LaneEdit, LaneRetry, LaneSkip};
+use orderly_protocol::{FieldFault, Problem, ProblemCode};
 
 use crate::DashboardState;
 
@@ -24,30 +25,29 @@ pub(crate) use resource::waiting;
 
 /// Its routes.
 pub(crate) fn routes() -> Router<DashboardState> {
-    let mut router = Router::new()
+    Router::new()
         .route("/v1/lanes", get(list::handle))
         .route("/v1/lanes/{order_id}", get(show::handle))
+        .route("/v1/lanes/{order_id}/retry", post_one(LaneRetry))
+        .route("/v1/lanes/{order_id}/skip", post_one(LaneSkip))
+        .route("/v1/lanes/{order_id}/edit", post_one(LaneEdit))
+        .route("/v1/lanes/{order_id}/discard", post_one(LaneDiscard))
+        // Another command for each of many orders is nothing that one request could say: there is no edit.
+        .route("/v1/lanes/retry", post_group(LaneRetry))
+        .route("/v1/lanes/skip", post_group(LaneSkip))
+        .route("/v1/lanes/discard", post_group(LaneDiscard))
         .route("/v1/orders/{order_id}/pause", post(pause::pause))
-        .route("/v1/orders/{order_id}/resume", post(pause::resume));
-    for (verb, kind) in [
-        ("retry", ControlKind::LaneRetry),
-        ("skip", ControlKind::LaneSkip),
-        ("edit", ControlKind::LaneEdit),
-        ("discard", ControlKind::LaneDiscard),
-    ] {
-        let one = move |state, caller, path, headers, body| {
-            act::handle(kind, state, caller, path, headers, body)
-        };
-        router = router.route(&format!("/v1/lanes/{{order_id}}/{verb}"), post(one));
-        // Another command for each of many orders is nothing that one request could say.
-        if kind != ControlKind::LaneEdit {
-            let group = move |state, caller, headers, body| {
-                group::handle(kind, state, caller, headers, body)
-            };
-            router = router.route(&format!("/v1/lanes/{verb}"), post(group));
-        }
-    }
-    router
+        .route("/v1/orders/{order_id}/resume", post(pause::resume))
+}
+
+fn post_one(kind: ControlKind) -> MethodRouter<DashboardState> {
+    post(move |state, caller, path, headers, body| {
+        act::handle(kind, state, caller, path, headers, body)
+    })
+}
+
+fn post_group(kind: ControlKind) -> MethodRouter<DashboardState> {
+    post(move |state, caller, headers, body| group::handle(kind, state, caller, headers, body))
 }
 
 /// 422 with every fault.

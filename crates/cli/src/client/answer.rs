@@ -49,6 +49,26 @@ impl Answer {
         })
     }
 
+    /// The lines of a success.
+    pub(super) async fn read_lines(
+        response: Response<Body>,
+        base: &Url,
+        limit: Duration,
+    ) -> Result<Vec<Value>, ClientError> {
+        if !response.status().is_success() {
+            let refused = Self::read(response, base, limit).await?.success();
+            return refused.and(Err(ClientError::Unreadable));
+        }
+        let body = within(limit, to_bytes(response.into_body(), LONGEST_ANSWER_BYTES)).await;
+        let body = body.map_err(|error| unreachable(base, error))?;
+        let lines = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        lines
+            .map(|line| serde_json::from_slice(line).map_err(|_| ClientError::Unreadable))
+            .collect()
+    }
+
     /// 429 and the statuses of a server, or of a proxy before it, that cannot answer now.
     pub(super) fn asks_for_patience(&self) -> bool {
         matches!(self.status, 429 | 502 | 503 | 504)

@@ -62,7 +62,7 @@ impl ClientError {
 }
 
 impl Refusal {
-    fn exit(&self) -> Exit {
+    pub(crate) fn exit(&self) -> Exit {
         match (self.status, self.code.as_str()) {
             // What was typed cannot be meant, whatever the state of things.
             (400, _) | (422, "invalid_command" | "invalid_stock_write") => Exit::Usage,

@@ -1,4 +1,6 @@
-//! `orderly commands`: send one command, or see what became of one.
+//! `orderly commands`: send one command or many, or see what became of one.
+
+mod batch;
 
 use std::{io, time::Duration};
 
@@ -22,6 +24,7 @@ use crate::{
     before_help = "\
 Examples:
   orderly commands send $ORDER pay --data '{\"method\":\"card\"}'
+  orderly commands batch commands.ndjson
   orderly commands show 5d0c2d5e-6f1a-5b7c-8d9e-0f1a2b3c4d5e"
 )]
 pub(crate) struct CommandsArgs {
@@ -32,6 +35,7 @@ pub(crate) struct CommandsArgs {
 #[derive(Debug, clap::Subcommand)]
 enum CommandsAction {
     Send(SendArgs),
+    Batch(batch::BatchArgs),
     Show(ShowArgs),
 }
 
@@ -42,14 +46,14 @@ enum CommandsAction {
 #[derive(Debug, clap::Args)]
 #[command(before_help = "\
 Examples:
-  orderly commands send $ORDER place --data '{\"customer_id\":\"c-1\",\"currency\":\"EUR\",
+  orderly commands send new place --data '{\"customer_id\":\"c-1\",\"currency\":\"EUR\",
       \"lines\":[{\"sku\":\"MUG-RED\",\"quantity\":2,\"unit_price_minor\":1250}]}'
   orderly commands send $ORDER pay --data '{\"method\":\"card\"}'
   orderly commands send $ORDER cancel --data @cancel.json --if-version 3")]
 struct SendArgs {
-    /// Id of the order
-    #[arg(value_parser = filter::order_id)]
-    order_id: Uuid,
+    /// Id of the order; new lets the server make one
+    #[arg(value_name = "ORDER_ID|new", value_parser = order)]
+    order: Order,
     /// place, amend, set_address, annotate, hold, release, pay, ship, deliver, cancel, refund, return
     #[arg(value_name = "TYPE")]
     action: String,
@@ -67,6 +71,20 @@ struct SendArgs {
     wait: u32,
     #[command(flatten)]
     connection: ClientFlags,
+}
+
+/// The order that a command is for.
+#[derive(Clone, Copy, Debug)]
+enum Order {
+    New,
+    Id(Uuid),
+}
+
+fn order(text: &str) -> Result<Order, &'static str> {
+    match text {
+        "new" => Ok(Order::New),
+        id => filter::order_id(id).map(Order::Id),
+    }
 }
 
 /// Show what became of a command
@@ -88,6 +106,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) async fn run(args: CommandsArgs, format: Format) -> anyhow::Result<Exit> {
     match args.action {
         CommandsAction::Send(args) => send(args, format).await,
+        CommandsAction::Batch(args) => batch::run(args, format).await,
         CommandsAction::Show(args) => show(args, format).await,
     }
 }
@@ -97,18 +116,21 @@ async fn send(args: SendArgs, format: Format) -> anyhow::Result<Exit> {
     let client = args.connection.client()?;
     let key = args.key.unwrap_or_else(|| Uuid::now_v7().to_string());
     let place = args.action == "place";
-    let (path, body) = if place {
-        (format!("/v1/orders/{}", args.order_id), data)
-    } else {
-        (
-            format!("/v1/orders/{}/commands", args.order_id),
-            json!({"type": args.action, "data": data}),
-        )
+    let (path, body) = match args.order {
+        Order::New if place => ("/v1/orders".to_owned(), data),
+        Order::New => {
+            let problem = format!("{} needs an order: new is for place", args.action);
+            return Err(UsageError(problem).into());
+        }
+        Order::Id(id) if place => (format!("/v1/orders/{id}"), data),
+        Order::Id(id) => {
+            let body = json!({"type": args.action, "data": data});
+            (format!("/v1/orders/{id}/commands"), body)
+        }
     };
-    let call = if place {
-        Call::put(&path, &body)
-    } else {
-        Call::post(&path, &body)
+    let call = match args.order {
+        Order::Id(_) if place => Call::put(&path, &body),
+        _ => Call::post(&path, &body),
     };
     let call = call.key(&key).wait(args.wait).if_version(args.if_version);
     let answer = client
@@ -182,16 +204,20 @@ fn print(command: &Value, format: Format) -> std::io::Result<()> {
 
 /// JSON as an argument: itself, `@FILE`, or `-` for stdin.
 pub(super) fn data(text: &str) -> anyhow::Result<Value> {
-    let unreadable = |from: &str, error: io::Error| {
-        UsageError(format!("the data cannot be read from {from}: {error}"))
-    };
     let text = match text.strip_prefix('@') {
-        _ if text == "-" => {
-            io::read_to_string(io::stdin()).map_err(|error| unreadable("stdin", error))?
-        }
-        Some(file) => std::fs::read_to_string(file).map_err(|error| unreadable(file, error))?,
+        _ if text == "-" => file(text)?,
+        Some(name) => file(name)?,
         None => text.to_owned(),
     };
     let read = serde_json::from_str(&text);
     Ok(read.map_err(|error| UsageError(format!("the data is not JSON: {error}")))?)
+}
+
+/// What stands in a file, or comes from stdin, which is `-`.
+fn file(name: &str) -> Result<String, UsageError> {
+    let (read, from) = match name {
+        "-" => (io::read_to_string(io::stdin()), "stdin"),
+        name => (std::fs::read_to_string(name), name),
+    };
+    read.map_err(|error| UsageError(format!("the data cannot be read from {from}: {error}")))
 }

@@ -139,6 +139,62 @@ async fn a_command_without_an_outcome_in_time_is_partly_done() {
     assert!(shown.contains("queued"), "{shown}");
 }
 
+/// Answers to lines, and how the command ended.
+fn batch(system: &System, lines: &[&str]) -> (Vec<Value>, i32) {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), lines.join("\n")).unwrap();
+    let path = file.path().to_str().unwrap();
+    let args = ["commands", "batch", path, "-o", "json"];
+    let output = system.orderly(&args).output().unwrap();
+    let answers = serde_json::from_slice(&output.stdout).unwrap();
+    (answers, output.status.code().unwrap())
+}
+
+#[tokio::test]
+async fn some_of_several_is_partly_done() {
+    let system = System::start().await;
+    let order = r#"{"customer_id":"c","currency":"EUR","lines":[{"sku":"MUG","quantity":1,"unit_price_minor":1}]}"#;
+    system.succeed(&["stock", "adjust", "MUG", "1"]);
+    let placed = system.succeed(&[
+        "commands", "send", "new", "place", "--data", order, "-o", "json",
+    ]);
+    let placed: Value = serde_json::from_str(&placed).unwrap();
+    assert_eq!(placed["status"], "applied", "{placed}");
+    let order_id = placed["order_id"].as_str().unwrap();
+    assert_eq!(code(&system, &["commands", "send", "new", "pay"]), 2);
+
+    let good = format!(
+        r#"{{"order_id":"{order_id}","type":"annotate","data":{{"key":"gift","value":"yes"}}}}"#
+    );
+    let bad = r#"{"type":"pay"}"#;
+    let (answers, end) = batch(&system, &[&good, "", bad]);
+    assert_eq!(end, 3);
+    assert_eq!(
+        (
+            &answers[0]["line"],
+            &answers[0]["order_id"],
+            &answers[0]["status"]
+        ),
+        (&1.into(), &order_id.into(), &"queued".into())
+    );
+    assert_eq!(answers[1]["code"], "invalid_command");
+    assert_eq!(batch(&system, &[&good, &good]).1, 0);
+    assert_eq!(batch(&system, &[bad, bad]).1, 2, "all for the same reason");
+    crate::system::until("all are applied", async || {
+        system.version(order_id.parse().unwrap()).await == 4
+    })
+    .await;
+
+    let make = [
+        "keys", "create", "--name", "till", "--scopes", "all", "-o", "json",
+    ];
+    let key: Value = serde_json::from_str(&system.succeed(&make)).unwrap();
+    let key_id = key["key_id"].as_str().unwrap();
+    let revoke = ["keys", "revoke", "nobody", key_id, "--yes"];
+    assert_eq!(code(&system, &revoke), 3);
+    assert_eq!(code(&system, &revoke), 5, "none of them is there any more");
+}
+
 #[tokio::test]
 async fn a_role_that_is_ready_is_healthy_and_one_that_drains_is_not() {
     let mut system = System::start().await;

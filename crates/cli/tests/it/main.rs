@@ -14,6 +14,7 @@ mod import;
 mod kill;
 mod live;
 mod matrix;
+mod parity;
 mod race;
 mod role;
 mod scale;
