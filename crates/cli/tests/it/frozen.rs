@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Their states, which a batch loads, are more than the buffers of a connection hold: 4 MB to send, 6 MB to receive
-/// (tcp_wmem and tcp_rmem of Linux).
+/// (`tcp_wmem` and `tcp_rmem` of Linux).
 const ORDERS: usize = 110;
 const LINES: u32 = 1_000;
 
