@@ -183,6 +183,7 @@ async fn a_process_killed_at_any_point_breaks_no_promise() {
 }
 
 #[tokio::test]
+#[ignore = "as long as the pass before, and CI has half an hour: cargo xtask test -p orderly-cli --test it -- --ignored just_after"]
 async fn a_process_killed_just_after_any_point_breaks_no_promise() {
     pass(Doing::Linger).await;
 }

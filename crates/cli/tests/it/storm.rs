@@ -39,7 +39,7 @@ pub(crate) fn clean(output: &std::process::Output) -> Value {
 #[test]
 fn everything_that_can_fail_breaks_no_promise() {
     let temporary = Temporary::new("storm-all");
-    let seconds = std::env::var("ORDERLY_STORM_SECONDS").unwrap_or_else(|_| "140".to_owned());
+    let seconds = std::env::var("ORDERLY_STORM_SECONDS").unwrap_or_else(|_| "120".to_owned());
     let storm = temporary
         .orderly(&["storm", "--private", "--faults", "all", "-o", "json"])
         .args(["--duration", &format!("{seconds}s"), "--clients", "12"])
