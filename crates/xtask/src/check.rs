@@ -6,7 +6,7 @@ use anyhow::Result;
 
 use crate::servers::Servers;
 use crate::sqlx::{self, Recording};
-use crate::{cargo, directions, install, mutants};
+use crate::{cargo, directions, install};
 
 /// Runs the tests on one set of private servers for all.
 pub(crate) fn test(arguments: &[String]) -> Result<()> {
@@ -33,7 +33,6 @@ pub(crate) fn run() -> Result<()> {
         let mut doc = cargo::cargo(&["doc", "--workspace", "--no-deps"]);
         cargo::run(doc.env("RUSTDOCFLAGS", "--deny warnings"))
     })?;
-    section("mutants", || mutants::run_quick(&servers))?;
     // Without a line of ours after it: what is read last is what cargo says of the tests.
     eprintln!("== tests");
     run_tests(&servers, &[])

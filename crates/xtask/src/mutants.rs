@@ -42,11 +42,6 @@ pub(crate) fn run(names: &[String]) -> Result<()> {
     catch_all(&Servers::start()?, ALL.iter().filter(is_wanted).collect())
 }
 
-/// Those that are found out soon; the servers are for the tests among the catchers.
-pub(crate) fn run_quick(servers: &Servers) -> Result<()> {
-    catch_all(servers, ALL.iter().filter(|it| !it.is_slow).collect())
-}
-
 fn catch_all(servers: &Servers, wanted: VecDeque<&Mutant>) -> Result<()> {
     let root = tree::copy(ALL)?;
     let copy = Copy::build(root, servers)?;

@@ -19,8 +19,6 @@ pub(super) struct Mutant {
     pub(super) name: &'static str,
     pub(super) edits: &'static [Edit],
     pub(super) catcher: Catcher,
-    /// Whether CI leaves it to whoever runs all: it takes minutes, of a storm or of a build of its own, or is of a kind that CI has.
-    pub(super) is_slow: bool,
 }
 
 /// A kill must fall between two lines. Where those are a millisecond apart, the mutant stays between them for some more: whether a
@@ -42,7 +40,6 @@ pub(super) static ALL: &[Mutant] = &[
         let deadline = Instant::now() + TRANSIENT_LIMIT;\n",
         }],
         catcher: KILLS,
-        is_slow: true,
     },
     Mutant {
         // A commit that nobody ever hears of.
@@ -60,7 +57,6 @@ pub(super) static ALL: &[Mutant] = &[
         self.publish(&unfinished.events).await?;\n",
         }],
         catcher: KILLS,
-        is_slow: true,
     },
     Mutant {
         // Events of what never happened.
@@ -78,7 +74,6 @@ pub(super) static ALL: &[Mutant] = &[
     }\n",
         }],
         catcher: KILLS,
-        is_slow: false,
     },
     Mutant {
         // A redelivery that is applied again.
@@ -94,7 +89,6 @@ pub(super) static ALL: &[Mutant] = &[
             order_id: envelope.order_id,\n",
         }],
         catcher: KILLS,
-        is_slow: true,
     },
     Mutant {
         // A crash between commit and publish, and the events are gone.
@@ -118,7 +112,6 @@ pub(super) static ALL: &[Mutant] = &[
             },
         ],
         catcher: KILLS,
-        is_slow: true,
     },
     Mutant {
         // Two consumers of one queue.
@@ -130,7 +123,6 @@ pub(super) static ALL: &[Mutant] = &[
     arguments.insert(\"x-single-active-consumer\".into(), single.into());\n",
         }],
         catcher: KILLS,
-        is_slow: true,
     },
     Mutant {
         // A lost update that its sender asked to be refused.
@@ -141,7 +133,6 @@ pub(super) static ALL: &[Mutant] = &[
             to: "    if !crate::mutant(\"expected-version-off\")\n        && let Some(expected) = command.expected_version\n",
         }],
         catcher: Catcher::Storm(&["--scenario", "hot-order"]),
-        is_slow: false,
     },
     Mutant {
         // Two shards sell the same piece.
@@ -158,7 +149,6 @@ pub(super) static ALL: &[Mutant] = &[
         }\n",
         }],
         catcher: Catcher::Storm(&["--scenario", "oversell", "--clients", "32"]),
-        is_slow: false,
     },
     Mutant {
         // A zombie writes. Dedupe and the outcome's unique index still stand behind it, so that no effect shows it.
@@ -193,7 +183,6 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "a_zombie_begins_no_batch",
         },
-        is_slow: true,
     },
     Mutant {
         // Whoever comes last owns the shard.
@@ -212,7 +201,6 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-store",
             test: "of_eight_claims_with_one_epoch_one_succeeds",
         },
-        is_slow: true,
     },
     Mutant {
         // The new generation begins while the old one has commands left.
@@ -252,7 +240,6 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-worker",
             test: "nothing_of_the_new_generation_is_applied_before_the_old_one_is_drained",
         },
-        is_slow: true,
     },
     Mutant {
         // A shard that is drained while it owes acks.
@@ -269,6 +256,5 @@ pub(super) static ALL: &[Mutant] = &[
             package: "orderly-worker",
             test: "a_shard_is_drained_when_everything_before_is_acked",
         },
-        is_slow: true,
     },
 ];
