@@ -90,6 +90,15 @@ pub(crate) async fn run(args: DoctorArgs, format: Format) -> anyhow::Result<Exit
     Ok(findings.exit())
 }
 
+/// Then bindings and generations do not agree for a while.
+async fn is_resizing(store: Option<&Store>) -> bool {
+    let last = match store {
+        Some(store) => store.last_resize().await.ok().flatten(),
+        None => None,
+    };
+    last.is_some_and(|resize| resize.finished_at.is_none())
+}
+
 /// None when it cannot be used.
 async fn examine_database(findings: &mut Findings, url: &str) -> Option<Store> {
     match connect::open(url, "orderly doctor").await {

@@ -37,21 +37,6 @@ pub async fn verify_shared(connection: &Connection) -> Result<(), TopologyError>
     .await
 }
 
-/// The queue of every shard of a generation. Changes nothing.
-///
-/// # Errors
-/// As for [`verify_shared`].
-pub async fn verify_generation(
-    connection: &Connection,
-    generation: i32,
-    shard_count: i32,
-) -> Result<(), TopologyError> {
-    for shard in 0..shard_count {
-        verify_shard(connection, ShardId { generation, shard }).await?;
-    }
-    Ok(())
-}
-
 /// The queue of one shard. Changes nothing.
 ///
 /// # Errors

@@ -43,12 +43,10 @@ async fn what_exists_is_compared_and_what_is_missing_stays_missing() {
     );
     topology::declare(&connection, 1, 2).await.unwrap();
     topology::verify_shared(&connection).await.unwrap();
-    topology::verify_generation(&connection, 1, 2)
-        .await
-        .unwrap();
+    topology::verify_shard(&connection, SHARD).await.unwrap();
 
     let third = ShardId { shard: 2, ..SHARD };
-    let missing = topology::verify_generation(&connection, 1, 3).await;
+    let missing = topology::verify_shard(&connection, third).await;
     assert!(
         matches!(&missing, Err(TopologyError::Missing { object }) if *object == third.queue()),
         "{missing:?}"

@@ -6,6 +6,7 @@ use orderly_protocol::ShardId;
 use orderly_store::{Layout, Store};
 
 use super::finding::{Findings, State};
+use super::is_resizing;
 
 pub(super) async fn examine(
     findings: &mut Findings,
@@ -103,12 +104,8 @@ async fn publish(
                 .add(State::Broken, check, format!("{shard} is full: its producers are refused"))
                 .mend("start more workers; `orderly shards list` shows the depth, `orderly scaling` how many"),
             Ok(Confirm::Returned) => {
-                let is_resizing = match store {
-                    Some(store) => store.last_resize().await.ok().flatten(),
-                    None => None,
-                };
                 // Between the unbinding and the flip nothing leads to the generation that is still current.
-                if is_resizing.is_some_and(|resize| resize.finished_at.is_none()) {
+                if is_resizing(store).await {
                     findings.add(State::Warning, check, "a resize is under way: look again after it");
                     return;
                 }

@@ -7,7 +7,7 @@ use orderly_store::{Layout, Store};
 
 use super::finding::{Findings, State};
 use super::management::{Binding, Management, Node, Queue};
-use super::policy;
+use super::{is_resizing, policy};
 
 /// What is not known without it.
 pub(super) fn unknown(findings: &mut Findings, why: &str) {
@@ -62,12 +62,7 @@ pub(super) async fn examine(
     if let Some(layout) = layout {
         match management.bindings(names::COMMANDS_EXCHANGE).await {
             Ok(bindings) => {
-                let is_resizing = match store {
-                    Some(store) => store.last_resize().await.ok().flatten(),
-                    None => None,
-                };
-                let is_resizing = is_resizing.is_some_and(|it| it.finished_at.is_none());
-                if is_resizing {
+                if is_resizing(store).await {
                     findings.add(
                         State::Warning,
                         "bindings",
