@@ -8,6 +8,7 @@ use orderly_broker::BrokerConfig;
 use orderly_store::Store;
 use url::Url;
 
+mod bindings;
 mod broker;
 mod database;
 mod finding;
