@@ -21,9 +21,8 @@ const RETRY_EVERY: Duration = Duration::from_secs(1);
 /// How long one read may take.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How fresh the keys must be before a signature counts as forged: another process may sign with a key that is newer than
-/// our last read. At most one read a second, whatever is presented.
-const FRESH_FOR: Duration = Duration::from_secs(1);
+/// The least time between two reads, whatever is presented.
+const READ_APART: Duration = Duration::from_secs(1);
 
 /// Keys that could not be loaded yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -40,6 +39,7 @@ struct Inner {
     store: Store,
     /// Newest first; empty until the first read.
     keys: RwLock<Vec<[u8; 32]>>,
+    /// When the last read began.
     last_read: Mutex<Option<Instant>>,
 }
 
@@ -73,6 +73,9 @@ impl ReceiptKeys {
     }
 
     /// The receipt in `token`; the inner error says why it is none.
+    ///
+    /// Another process may have signed with a key that is newer than the last read here. So a signature counts as forged only
+    /// after a read that began later than this call, which takes up to [`READ_APART`].
     pub(crate) async fn verify(
         &self,
         token: &str,
@@ -121,14 +124,18 @@ impl ReceiptKeys {
         }
     }
 
-    /// Reads the keys, unless that was tried a moment ago. What is known stays if the database is away.
+    /// Reads the keys, or waits for a read that began after this call. What is known stays if the database is away.
     async fn refresh(&self) {
+        let asked = Instant::now();
         let mut last_read = self.inner.last_read.lock().await;
-        if last_read.is_some_and(|last| last.elapsed() < FRESH_FOR) {
-            return;
+        if let Some(last) = *last_read {
+            if last >= asked {
+                return;
+            }
+            tokio::time::sleep_until(last + READ_APART).await;
         }
-        let read = tokio::time::timeout(READ_TIMEOUT, self.inner.store.receipt_keys()).await;
         *last_read = Some(Instant::now());
+        let read = tokio::time::timeout(READ_TIMEOUT, self.inner.store.receipt_keys()).await;
         match read {
             Ok(Ok(keys)) => self.replace(keys),
             Ok(Err(error)) => {

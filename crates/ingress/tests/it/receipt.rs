@@ -61,15 +61,26 @@ async fn any_ingress_process_knows_the_receipt_of_another() {
     let accepted = stage.post("/v1/orders", &order()).send().await;
     let another = stage.another().await;
     // A new key, which the first process does not have yet, signs there and is known here.
-    stage
-        .sql("insert into receipt_keys (secret) values (sha256('new'))")
-        .await;
+    let new_key = "insert into receipt_keys (secret) values (sha256('new'))";
+    stage.sql(new_key).await;
     let newest = stage.another().await;
     let later = stage
         .request_at(&newest, "POST", "/v1/orders")
         .body(&order().to_string())
         .send()
         .await;
+    // Even if it read its keys only a moment before there was a new one: a forged receipt makes it read them.
+    stage
+        .sql("delete from receipt_keys where secret = sha256('new')")
+        .await;
+    let id = accepted.text("command_id");
+    let forged = format!("/v1/commands/{id}?receipt=eA.eA");
+    stage
+        .get(&forged)
+        .send()
+        .await
+        .is_problem(404, "receipt_invalid");
+    stage.sql(new_key).await;
     for (ingress, answer) in [
         (&another, &accepted),
         (&newest, &accepted),
