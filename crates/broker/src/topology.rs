@@ -21,7 +21,7 @@ use crate::{
 mod arguments;
 mod verify;
 
-pub use verify::{verify_shard, verify_shared};
+pub use verify::{verify_payments, verify_shard, verify_shared};
 
 /// Messages in a shard's queue before the broker refuses more, unless configured otherwise. A message holds up to 128
 /// commands: at 100,000 messages the shard is minutes to hours behind, and its producers must be told.

@@ -46,7 +46,7 @@ pub(crate) struct Signal {
     drain_seconds: Option<f64>,
     /// Share of their time that the workers have a batch under way, their mean.
     busy: f64,
-    /// Workers that are alive.
+    /// Workers that are alive and not drained.
     workers: u32,
     /// Shards that take new commands: more workers than that find nothing to do.
     shards: u32,

@@ -60,6 +60,33 @@ impl TestEnv {
     pub async fn rabbitmqctl(&self, arguments: &[&str]) -> Result<String, DevEnvError> {
         self.clients.rabbitmqctl_off_async(0, arguments).await
     }
+
+    /// The virtual host's URL for a new user, the only one of fewer rights: to configure, write and read what these regular
+    /// expressions match.
+    ///
+    /// # Errors
+    /// When the user cannot be made.
+    ///
+    /// # Panics
+    /// When the URL names no user.
+    pub async fn restricted_amqp_url(&self, rights: [&str; 3]) -> Result<String, DevEnvError> {
+        let user = format!("user_{}", self.vhost);
+        self.rabbitmqctl(&["add_user", &user, "secret"]).await?;
+        let [configure, write, read] = rights;
+        let host = &self.vhost;
+        let grant = [
+            "set_permissions",
+            "--vhost",
+            host,
+            &user,
+            configure,
+            write,
+            read,
+        ];
+        self.rabbitmqctl(&grant).await?;
+        let (_, place) = self.amqp_url.rsplit_once('@').expect("a URL with a user");
+        Ok(format!("amqp://{user}:secret@{place}"))
+    }
 }
 
 /// Hands out a fresh database and a fresh virtual host. The servers are those that [`TEST_ENV_VARIABLE`] names, or

@@ -36,7 +36,7 @@ pub async fn run(options: PaymentsOptions, ready: Check, token: CancellationToke
         .await
         .err()
     {
-        ready.not_ready("broker away");
+        ready.not_ready(error.reason());
         tracing::warn!(
             error = &error as &dyn std::error::Error,
             "payments begin anew"

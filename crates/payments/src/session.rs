@@ -3,6 +3,7 @@
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesOrdered;
+use orderly_broker::topology::{self, TopologyError};
 use orderly_broker::{Backoff, BrokerError, Connection, Delivery, PublishError};
 use orderly_crashpoint::{CrashPoint, Injected, reach};
 use orderly_domain::OrderId;
@@ -29,6 +30,20 @@ pub(crate) enum SessionError {
     Publish(#[from] PublishError),
     #[error("the queue of payment events was deleted")]
     QueueDeleted,
+    /// It would lose, double or reorder events.
+    #[error("the queue of payment events is not consumed as it is")]
+    BrokenQueue(#[source] TopologyError),
+}
+
+impl SessionError {
+    /// What is missing, for those who ask whether the role is ready.
+    pub(crate) fn reason(&self) -> &'static str {
+        match self {
+            Self::Broker(_) | Self::Publish(_) => "broker away",
+            Self::QueueDeleted => "queue missing",
+            Self::BrokenQueue(_) => "queue declared otherwise",
+        }
+    }
 }
 
 impl From<Injected> for SessionError {
@@ -59,6 +74,7 @@ pub(crate) async fn run(
         return Ok(());
     };
     let connection = connection?;
+    verify(&connection).await?;
     let mut deliveries = connection.subscribe_queue(PAYMENTS_QUEUE, PREFETCH).await?;
     ready.ready();
     let mut chain = OrderChain::default();
@@ -96,6 +112,20 @@ pub(crate) async fn run(
     deliveries.close().await?;
     connection.close().await;
     Ok(())
+}
+
+/// Compares the queue with what it should be. A user who may not do that consumes without.
+async fn verify(connection: &Connection) -> Result<(), SessionError> {
+    match topology::verify_payments(connection).await {
+        Ok(()) => Ok(()),
+        Err(TopologyError::Missing { .. }) => Err(SessionError::QueueDeleted),
+        Err(error @ TopologyError::Different { .. }) => Err(SessionError::BrokenQueue(error)),
+        Err(TopologyError::Broker { source, .. }) if source.is_access_refused() => {
+            tracing::warn!("the queue's arguments are not verified: the user may not configure it");
+            Ok(())
+        }
+        Err(TopologyError::Broker { source, .. }) => Err(SessionError::Broker(source)),
+    }
 }
 
 /// What the event in a delivery wants. An event that cannot be read is logged, counted and passed over: waiting would hold

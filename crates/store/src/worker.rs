@@ -49,11 +49,11 @@ pub struct WorkerLoad {
 /// What all workers that are alive do together.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct FleetLoad {
-    /// How many they are.
+    /// How many they are, without those that are drained: they are about to be stopped.
     pub workers: i64,
     /// The sum of theirs.
     pub messages_per_second: f64,
-    /// The sum of theirs: from 0 to `workers`.
+    /// The sum of theirs, each from 0 to 1.
     pub busy: f64,
     /// The sum of theirs. An order is on one shard, and so with one worker.
     pub orders_in_hand: i64,
@@ -315,7 +315,8 @@ impl Store {
         bounded(
             sqlx::query_as!(
                 FleetLoad,
-                r#"select count(*) as "workers!",
+                r#"select count(*) filter (where not exists (
+                              select from drains where drains.worker = workers.worker)) as "workers!",
                           coalesce(sum(messages_per_second), 0) as "messages_per_second!",
                           coalesce(sum(busy), 0) as "busy!",
                           coalesce(sum(orders_in_hand), 0) as "orders_in_hand!",

@@ -29,12 +29,16 @@ pub async fn verify_shared(connection: &Connection) -> Result<(), TopologyError>
     }
     let stream = arguments::stream(&EventLog::default());
     verify_queue(connection, names::EVENTS_STREAM, stream).await?;
-    verify_queue(
-        connection,
-        names::PAYMENTS_QUEUE,
-        arguments::ordered_queue(),
-    )
-    .await
+    verify_payments(connection).await
+}
+
+/// The queue of the payments role. Changes nothing.
+///
+/// # Errors
+/// As for [`verify_shared`].
+pub async fn verify_payments(connection: &Connection) -> Result<(), TopologyError> {
+    let wanted = arguments::ordered_queue();
+    verify_queue(connection, names::PAYMENTS_QUEUE, wanted).await
 }
 
 /// The queue of one shard. Changes nothing.

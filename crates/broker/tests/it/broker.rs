@@ -23,7 +23,7 @@ pub(crate) const SHARD: ShardId = ShardId {
 
 /// A fresh virtual host.
 pub(crate) struct Broker {
-    env: TestEnv,
+    pub(crate) env: TestEnv,
 }
 
 impl Broker {

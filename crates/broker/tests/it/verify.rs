@@ -188,11 +188,7 @@ async fn without_the_right_to_configure_nothing_is_compared() {
 impl Broker {
     /// A new user of this virtual host, with the rights to configure, write and read what these match.
     async fn user(&self, rights: [&str; 3]) -> BrokerConfig {
-        let name = format!("user_{}", self.vhost());
-        self.ctl(&["add_user", &name, "secret"]).await;
-        let host = ["set_permissions", "--vhost", self.vhost(), &name];
-        self.ctl(&[&host[..], &rights[..]].concat()).await;
-        let (_, place) = self.url().rsplit_once('@').unwrap();
-        BrokerConfig::new(format!("amqp://{name}:secret@{place}"), "user")
+        let url = self.env.restricted_amqp_url(rights).await;
+        BrokerConfig::new(url.unwrap(), "user")
     }
 }

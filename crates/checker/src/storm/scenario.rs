@@ -10,6 +10,7 @@ use std::{
 use anyhow::Result;
 use uuid::Uuid;
 
+mod duplicates;
 mod field;
 
 pub(super) use field::Field;
@@ -264,57 +265,6 @@ impl Client {
             self.sent.push(sent?);
         }
         Ok(())
-    }
-
-    async fn duplicates(&mut self) -> Result<()> {
-        let wanted = match self.field.pick(&mut self.dice) {
-            Some(order) if self.dice.chance(80) => {
-                let action = self.any_action();
-                self.wanted(order, action)
-            }
-            _ => self.place(),
-        };
-        let copies = self.dice.between(2, 4);
-        let manners: Vec<_> = (0..copies).map(|_| self.copy_manner()).collect();
-        let reused = (self.dice.chance(15) && !matches!(wanted.action, Action::Place { .. }))
-            .then(|| self.reuse(&wanted));
-        let late = self.dice.chance(30);
-        let (mut dice, other_dice) = (self.dice.fork(), self.dice.fork());
-        let door = Arc::clone(&self.door);
-        let other = async {
-            match reused {
-                Some(other) => door
-                    .send(other, Manner::default(), other_dice)
-                    .await
-                    .map(Some),
-                None => Ok(None),
-            }
-        };
-        let again = wanted.clone();
-        let (sent, other) = tokio::join!(door.send_copies(wanted, &manners, &mut dice), other);
-        let mut sent = sent?;
-        if late {
-            let repeated = door.send(again, Manner::default(), dice.fork()).await?;
-            sent.attempts.extend(repeated.attempts);
-        }
-        self.sent.extend(other?);
-        self.keep(sent);
-        Ok(())
-    }
-
-    /// Another thing under the key of `wanted`, half of the time on another order, and so mostly on another shard.
-    fn reuse(&mut self, wanted: &Wanted) -> Wanted {
-        let action = self.annotate();
-        let other = self.field.pick(&mut self.dice);
-        let order = other.filter(|_| self.dice.chance(50));
-        Wanted {
-            key: wanted.key.clone(),
-            mark: format!("{}-other", wanted.mark),
-            order: order.unwrap_or(wanted.order),
-            action,
-            expected_version: None,
-            batch: None,
-        }
     }
 
     async fn send(&mut self, wanted: Wanted, manner: Manner) -> Result<()> {

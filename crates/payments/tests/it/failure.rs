@@ -68,3 +68,19 @@ async fn what_cannot_be_read_is_passed_over() {
     assert_eq!(fixture.command().await.order_id.0, Uuid::from_u128(2));
     role.stop().await;
 }
+
+#[tokio::test]
+async fn a_queue_that_was_declared_otherwise_is_not_consumed() {
+    let mut fixture = Fixture::new().await;
+    fixture.break_queue().await;
+    let role = fixture.start(SandboxOptions::default());
+    let reason = || role.readiness.not_ready().pop().map(|(_, reason)| reason);
+    until(|| reason().as_deref() == Some("queue declared otherwise")).await;
+    assert_eq!(fixture.consumers().await, 0);
+    // Once it is mended, the role goes on by itself.
+    fixture.mend_queue().await;
+    until(|| role.readiness.is_ready()).await;
+    fixture.publish(1, 2, &payment_requested(1)).await;
+    assert_eq!(fixture.command().await.order_id.0, Uuid::from_u128(1));
+    role.stop().await;
+}

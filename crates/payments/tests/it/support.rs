@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
 use orderly_broker::{
     BrokerConfig, CommandPublisher, Confirm, Connection, GenerationSource, Layout, Message,
     Publisher, ShardSubscription, topology,
@@ -14,7 +16,9 @@ use orderly_domain::{
 };
 use orderly_http::Readiness;
 use orderly_payments::{PaymentsOptions, SandboxGateway, SandboxOptions};
-use orderly_protocol::names::{CLOUDEVENT_TYPE, EVENTS_EXCHANGE, event_routing_key};
+use orderly_protocol::names::{
+    CLOUDEVENT_TYPE, EVENTS_EXCHANGE, PAYMENTS_QUEUE, event_routing_key,
+};
 use orderly_protocol::time::OffsetDateTime;
 use orderly_protocol::{CloudEvent, Envelope, RecordedEvent, ShardId, decode_commands, event_data};
 use tokio::sync::{Notify, watch};
@@ -30,7 +34,7 @@ pub(crate) const TRACEPARENT: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067
 
 pub(crate) struct Fixture {
     env: TestEnv,
-    _connection: Connection,
+    connection: Connection,
     publisher: Publisher,
     shard: ShardSubscription,
     arrived: Vec<Envelope>,
@@ -86,7 +90,7 @@ impl Fixture {
         }));
         Self {
             env,
-            _connection: connection,
+            connection,
             publisher,
             shard,
             arrived: Vec::new(),
@@ -118,6 +122,49 @@ impl Fixture {
             token,
             task: tokio::spawn(run),
         }
+    }
+
+    /// Makes the queue of payment events anew, without what keeps it to one consumer.
+    pub(crate) async fn break_queue(&self) {
+        let channel = self.raw_channel().await;
+        channel
+            .queue_delete(PAYMENTS_QUEUE.into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
+        let mut arguments = FieldTable::default();
+        arguments.insert(
+            "x-queue-type".into(),
+            AMQPValue::LongString("quorum".into()),
+        );
+        let durable = QueueDeclareOptions {
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        channel
+            .queue_declare(PAYMENTS_QUEUE.into(), durable, arguments)
+            .await
+            .unwrap();
+    }
+
+    /// Makes the queue of payment events as it should be.
+    pub(crate) async fn mend_queue(&self) {
+        let channel = self.raw_channel().await;
+        channel
+            .queue_delete(PAYMENTS_QUEUE.into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
+        topology::declare(&self.connection, 1, 1).await.unwrap();
+    }
+
+    pub(crate) async fn consumers(&self) -> u32 {
+        let status = topology::queue_status(&self.connection, PAYMENTS_QUEUE).await;
+        status.unwrap().unwrap().consumers
+    }
+
+    async fn raw_channel(&self) -> lapin::Channel {
+        let connection =
+            lapin::Connection::connect(&self.env.amqp_url, lapin::ConnectionProperties::default());
+        connection.await.unwrap().create_channel().await.unwrap()
     }
 
     /// Publishes an event of an order as the relay does.

@@ -42,8 +42,11 @@ async fn a_drain_is_heard_by_its_worker_and_by_the_others_until_it_is_taken_back
     let rows = store.workers().await.unwrap();
     let told: Vec<_> = rows.into_iter().map(|row| row.drain).collect();
     assert_eq!(told, [Some(drain), None]);
+    let workers = async || store.fleet_load().await.unwrap().workers;
+    assert_eq!(workers().await, 1, "one that leaves is no help");
 
     assert!(store.resume_worker("a", &ada()).await.unwrap());
+    assert_eq!(workers().await, 2);
     assert!(draining(&database, &["b", "a"]).await.is_empty());
     assert!(!store.resume_worker("a", &ada()).await.unwrap(), "once");
     let all = AuditFilter::default();

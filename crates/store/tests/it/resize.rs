@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use orderly_protocol::ShardId;
 use orderly_store::{Actor, Resize, ResizeRefusal, ResizeStep, SessionProfile, Store};
+use sqlx::{Postgres, Transaction};
 use tokio::task::JoinSet;
 
 use crate::database::Database;
@@ -203,6 +204,47 @@ async fn a_pause_and_a_resize_keep_out_of_each_others_way() {
         let told = format!("{told}'{action}'");
         assert_eq!(database.count(&told).await, times, "{action}");
     }
+}
+
+/// Somebody else's transaction, which holds the lock that both of them take, and does this.
+async fn locked(database: &Database, statement: &'static str) -> Transaction<'static, Postgres> {
+    let mut other = database.raw.begin().await.unwrap();
+    for statement in [
+        "select generation from generations where state = 'current' for update",
+        statement,
+    ] {
+        sqlx::query(statement).execute(&mut *other).await.unwrap();
+    }
+    other
+}
+
+#[tokio::test]
+async fn of_a_pause_and_the_unbinding_at_one_time_the_second_sees_the_first() {
+    let database = Database::fresh().await;
+    let store = with_shards(&database, 2).await;
+    request(&store, 3).await;
+    advance(&store, ResizeStep::Declaring).await;
+    advance(&store, ResizeStep::Settling).await;
+    let settling = open(&store).await;
+
+    let waits = Duration::from_millis(300);
+    let pausing = "insert into pauses (paused_by, reason) values ('ada', 'a test')";
+    let other = locked(&database, pausing).await;
+    let mut unbinding = Box::pin(store.begin_unbinding(&settling, Duration::ZERO, "w1"));
+    let early = tokio::time::timeout(waits, &mut unbinding).await;
+    assert!(early.is_err(), "{early:?}");
+    other.commit().await.unwrap();
+    assert!(!unbinding.await.unwrap(), "everything is paused");
+    assert!(store.resume(None, &me()).await.unwrap());
+
+    let unbinding = "update resizes set step = 'unbinding', unbound_at = now()";
+    let other = locked(&database, unbinding).await;
+    let actor = me();
+    let mut pausing = Box::pin(store.pause(None, &actor, None));
+    let early = tokio::time::timeout(waits, &mut pausing).await;
+    assert!(early.is_err(), "{early:?}");
+    other.commit().await.unwrap();
+    assert_eq!(pausing.await.unwrap(), None, "it must drain first");
 }
 
 #[tokio::test]

@@ -6,7 +6,8 @@ use orderly_store::Fence;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Serving, TRANSIENT_LIMIT, at_fault, give_up};
+use super::Serving;
+use super::apply::{TRANSIENT_LIMIT, at_fault, give_up};
 use crate::failure::ShardError;
 use crate::intake::Batch;
 

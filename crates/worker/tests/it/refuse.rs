@@ -24,3 +24,13 @@ async fn a_queue_that_was_declared_otherwise_ends_the_worker_before_it_applies_a
     let status = topology::queue_status(&world.connection, &queue).await;
     assert_eq!(status.unwrap().unwrap().messages, 1);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_worker_that_may_not_compare_its_queues_serves_them() {
+    let world = World::new().await;
+    let command = place(order_on(0));
+    world.post_one(&command).await;
+    let worker = world.worker_that_may_not_configure("one").await;
+    world.applied(&command).await;
+    worker.stop().await;
+}

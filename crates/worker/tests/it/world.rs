@@ -150,6 +150,14 @@ impl World {
         })
     }
 
+    /// One whose broker user may write and read everything, and configure nothing.
+    pub(crate) async fn worker_that_may_not_configure(&self, owner: &str) -> Worker {
+        let mut options = self.options(self.store.clone(), owner);
+        let url = self.env.restricted_amqp_url(["^$", ".*", ".*"]);
+        options.broker.url = url.await.unwrap();
+        Self::start(options)
+    }
+
     /// One that asks these nodes before it ends a generation.
     pub(crate) fn worker_with_nodes(&self, owner: &str, nodes: Vec<String>) -> Worker {
         let mut options = self.options(self.store.clone(), owner);

@@ -30,7 +30,7 @@ pub(super) static ALL: &[Mutant] = &[
         // A command that is acknowledged and then lost.
         name: "ack-before-commit",
         edits: &[Edit {
-            file: "crates/worker/src/shard.rs",
+            file: "crates/worker/src/shard/apply.rs",
             from: "        let deadline = Instant::now() + TRANSIENT_LIMIT;\n",
             to: "        if crate::mutant(\"ack-before-commit\")
             && let Some(delivery) = batch.last_delivery.take()
