@@ -1,7 +1,7 @@
 //! Publishing with a confirm. Owns the rule of one outstanding publish per channel, and that an unknown outcome ends the
 //! connection.
 
-use std::{io, sync::Arc};
+use std::{io, sync::Arc, time::Duration};
 
 use futures_util::FutureExt;
 use lapin::{
@@ -10,6 +10,7 @@ use lapin::{
 };
 
 use orderly_crashpoint::{CrashPoint, Injected, reach};
+use orderly_protocol::Marker;
 
 use crate::{
     channel::Channel,
@@ -98,6 +99,49 @@ impl Publisher {
         self.attempt_mandatory(exchange, routing_key, probe).await
     }
 
+    /// Publishes a message that means nothing, to see whether it is answered within `limit`. If not, the channel is closed, and
+    /// the message may still arrive. Not counted: it is no message.
+    pub(crate) async fn answered(
+        self,
+        exchange: &str,
+        routing_key: &str,
+        limit: Duration,
+    ) -> Result<Answered, BrokerError> {
+        let probe = Message::marker(Marker::Probe);
+        let publish = self.publish(exchange, routing_key, &probe);
+        match tokio::time::timeout(limit, publish).await {
+            Ok(Ok(Confirmation::Nack(_))) => Ok(Answered::Refused(self)),
+            Ok(Ok(_)) => Ok(Answered::Yes(self)),
+            Ok(Err(error)) => Err(BrokerError::Failed {
+                action: "probe a queue",
+                source: error.into(),
+            }),
+            Err(_) => Ok(Answered::No),
+        }
+    }
+
+    async fn publish(
+        &self,
+        exchange: &str,
+        routing_key: &str,
+        message: &Message,
+    ) -> lapin::Result<Confirmation> {
+        let options = BasicPublishOptions {
+            mandatory: true,
+            ..Default::default()
+        };
+        let publish = self.confirmed.client().basic_publish(
+            exchange.into(),
+            routing_key.into(),
+            options,
+            &message.body,
+            message.properties(),
+        );
+        let confirm = publish.await?;
+        reach(CrashPoint::AfterPublish).map_err(failed)?;
+        confirm.await
+    }
+
     async fn attempt_mandatory(
         &mut self,
         exchange: &str,
@@ -105,22 +149,7 @@ impl Publisher {
         message: &Message,
     ) -> Result<Confirm, PublishUnknown> {
         let attempt = Attempt::begin(self.confirmed.link());
-        let options = BasicPublishOptions {
-            mandatory: true,
-            ..Default::default()
-        };
-        let outcome = attempt.run(async {
-            let publish = self.confirmed.client().basic_publish(
-                exchange.into(),
-                routing_key.into(),
-                options,
-                &message.body,
-                message.properties(),
-            );
-            let confirm = publish.await?;
-            reach(CrashPoint::AfterPublish).map_err(failed)?;
-            confirm.await
-        });
+        let outcome = attempt.run(self.publish(exchange, routing_key, message));
         let confirm = match outcome.await? {
             Confirmation::Ack(None) => Confirm::Stored,
             Confirmation::Ack(Some(_)) => Confirm::Returned,
@@ -226,6 +255,14 @@ impl Publisher {
         );
         link.call(ACTION, PUBLISH_LIMIT, publish).await.map(drop)
     }
+}
+
+/// What became of a probe, and the publisher unless it can no longer be used.
+pub(crate) enum Answered {
+    /// Stored or returned.
+    Yes(Publisher),
+    Refused(Publisher),
+    No,
 }
 
 /// One publish from its first byte to its confirm. Dropped undecided, it cuts the connection.

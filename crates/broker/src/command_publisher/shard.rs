@@ -4,14 +4,19 @@ use std::{sync::Arc, time::Duration};
 
 use orderly_domain::OrderId;
 use orderly_protocol::{ShardId, limits, names};
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::sleep};
 use tokio_util::task::TaskTracker;
 
 use super::{
     Layout, PublishError, Shared,
     group::{Arrivals, Group, Pending},
 };
-use crate::{connection::Connection, message::Confirm, publisher::Publisher};
+use crate::{
+    connection::Connection,
+    error::BrokerError,
+    message::Confirm,
+    publisher::{Answered, Publisher},
+};
 
 /// Commands that may wait for one shard: 32 full messages, tens of milliseconds of a broker that keeps up. Whoever comes
 /// then is told at once that it does not; the memory is that of the requests themselves.
@@ -23,6 +28,17 @@ const MAX_RETURNS: u32 = 3;
 /// How long a returned group waits for the generation that follows. The flip commits milliseconds after the old queues
 /// were unbound; whoever waits for the answer should hear of trouble soon.
 const NEWER_GENERATION_LIMIT: Duration = Duration::from_secs(2);
+
+/// How long the queue of a shard may take to confirm a first message after a connection was lost. What reaches a queue between
+/// two leaders lies in the broker until the node of the old one is back (seen on 3.10.8: 3 s, with a new leader after
+/// 0.3 s); another channel finds the new one. A broker that is slow costs more of these messages, and nothing else.
+const PROBE_LIMIT: Duration = Duration::from_millis(500);
+
+/// As long as a publish may take.
+const MAX_PROBES: u32 = 20;
+
+/// Refusals after which the queue is believed to be full.
+const REFUSED_PROBES: u32 = 3;
 
 /// The ways into the shards of one generation.
 pub(super) struct ShardSet {
@@ -84,6 +100,7 @@ impl ShardTask {
         let mut connection = self.shared.connection.subscribe();
         // One that is there already counts as new to this task.
         connection.mark_changed();
+        let mut had_one = false;
         let token = self.shared.token.clone();
         let turns = self.shared.turns.clone();
         let mut stopping = false;
@@ -97,7 +114,11 @@ impl ShardTask {
                 // Opens the channel before the first command needs it.
                 Ok(()) = connection.changed() => {
                     let current = connection.borrow_and_update().clone();
-                    self.publisher = open(current).await;
+                    self.publisher = match current {
+                        Some(current) if had_one => self.reopen(&current).await,
+                        current => open(current.as_deref()).await,
+                    };
+                    had_one |= self.publisher.is_some();
                 }
                 group = arrivals.next_group(&turns) => match group {
                     Some((turn, group)) => turn.during(self.settle(group)).await,
@@ -105,6 +126,33 @@ impl ShardTask {
                 },
             }
         }
+    }
+
+    /// A publisher for a shard whose queue may have lost its leader together with the last connection: commands go only where a
+    /// message that means nothing was confirmed.
+    async fn reopen(&self, connection: &Connection) -> Option<Publisher> {
+        let routing_key = self.id.routing_key();
+        for probe in 0..MAX_PROBES {
+            let publisher = open(Some(connection)).await?;
+            if publisher.is_blocked() {
+                return Some(publisher);
+            }
+            let answered = publisher.answered(names::COMMANDS_EXCHANGE, &routing_key, PROBE_LIMIT);
+            match answered.await {
+                Ok(Answered::No) => {}
+                // A queue without a leader refuses as a full one does.
+                Ok(Answered::Refused(_)) if probe < REFUSED_PROBES => sleep(PROBE_LIMIT).await,
+                Ok(Answered::Refused(publisher) | Answered::Yes(publisher)) => {
+                    return Some(publisher);
+                }
+                Err(error) => {
+                    connection.fail(error);
+                    return None;
+                }
+            }
+        }
+        connection.fail(BrokerError::NotConfirmed);
+        None
     }
 
     /// Publishes one group, or finds out why not, and answers each of its commands.
@@ -184,7 +232,7 @@ impl ShardTask {
 }
 
 /// A publisher on the current connection. A failure ends that connection; the next one is announced.
-async fn open(connection: Option<Arc<Connection>>) -> Option<Publisher> {
+async fn open(connection: Option<&Connection>) -> Option<Publisher> {
     let connection = connection?;
     match connection.publisher().await {
         Ok(publisher) => Some(publisher),

@@ -9,7 +9,7 @@ use std::{
 
 use orderly_broker::{BrokerConfig, CommandPublisher, GenerationSource, Layout, PublishError};
 use orderly_domain::OrderId;
-use orderly_protocol::{ShardId, limits};
+use orderly_protocol::{Marker, ShardId, limits};
 use serde_json::Value;
 use tokio::sync::{Notify, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -91,7 +91,7 @@ fn envelope(order: u32, seq: u32) -> Vec<u8> {
     format!(r#"{{"order":{order},"seq":{seq}}}"#).into_bytes()
 }
 
-/// The commands of messages, one list a message.
+/// The commands of messages, one list a message. Probes mean nothing.
 fn groups(bodies: &[Vec<u8>]) -> Vec<Vec<(u32, u32)>> {
     let group = |body: &Vec<u8>| -> Vec<(u32, u32)> {
         let message: Value = serde_json::from_slice(body).unwrap();
@@ -102,7 +102,12 @@ fn groups(bodies: &[Vec<u8>]) -> Vec<Vec<(u32, u32)>> {
             .map(|command| (number(&command["order"]), number(&command["seq"])))
             .collect()
     };
-    bodies.iter().map(group).collect()
+    let is_probe = |body: &&Vec<u8>| matches!(Marker::decode(body), Ok(Marker::Probe));
+    bodies
+        .iter()
+        .filter(|body| !is_probe(body))
+        .map(group)
+        .collect()
 }
 
 /// Fails unless each order's commands are in the order in which they were posted.

@@ -192,3 +192,35 @@ async fn a_blocked_broker_is_not_published_to() {
     outcome.assert_true_for(found);
     env.stop().await;
 }
+
+/// A killed node takes the leaders of queues with it; what is published before there are new ones must not wait for its return.
+#[tokio::test]
+async fn a_queue_without_a_leader_is_waited_for_and_no_command_with_it() {
+    let broker = Broker::with_shard().await;
+    let proxy = Proxy::start(&broker).await;
+    let ingress = Ingress::ready(BrokerConfig::new(proxy.url(), "ingress"), 1).await;
+    ingress.publish(1, 1).await.unwrap();
+    let leader = format!("{{'{}_{}', node()}}", broker.vhost(), broker::SHARD.queue());
+    let tell = async |what: &str| {
+        let tell = format!("ok = ra:{what}_server(quorum_queues, {leader}).");
+        broker.ctl(&["eval", &tell]).await;
+    };
+    tell("stop").await;
+    proxy.cut();
+    until("the cut is noticed", || !ingress.publisher.is_ready()).await;
+    ingress.becomes_ready().await;
+    let publishing = async {
+        let sent = Instant::now();
+        (ingress.publish(1, 2).await, sent.elapsed())
+    };
+    let leading = async {
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        tell("restart").await;
+        Instant::now()
+    };
+    let ((answer, took), restarted) = tokio::join!(publishing, leading);
+    answer.unwrap();
+    assert!(restarted.elapsed() < Duration::from_secs(5), "{took:?}");
+    let found = groups(&broker.drain(broker::SHARD).await);
+    assert_eq!(found.concat(), [(1, 1), (1, 2)]);
+}
