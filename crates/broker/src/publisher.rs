@@ -31,7 +31,8 @@ const UNKNOWN: &str = "unknown";
 /// one (0.4 to 2.9 % of them reported as stored), and a channel shared by tasks crosses confirms.
 ///
 /// A publish that is dropped midway or times out cuts the connection: lapin would send it later, whenever it can, so its
-/// outcome is unknown and nothing after it may be sent in the belief that it was not stored.
+/// outcome is unknown and nothing after it may be sent in the belief that it was not stored. A probe (`answered`)
+/// means nothing, and costs its channel alone.
 pub struct Publisher {
     confirmed: Channel,
     /// Opened by the first [`Publisher::publish_unconfirmed`]: one without confirm on a confirming channel would be outstanding
