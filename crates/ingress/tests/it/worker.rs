@@ -6,7 +6,9 @@ use std::time::Duration;
 use orderly_broker::{BrokerConfig, Connection, Message, Publisher, ShardSubscription};
 use orderly_devenv::TestEnv;
 use orderly_domain::Version;
-use orderly_protocol::{Envelope, Fingerprint, Outcome, Reply, ShardId, decode_commands, names};
+use orderly_protocol::{
+    Envelope, Fingerprint, Marker, Outcome, Reply, ShardId, decode_commands, names,
+};
 use serde_json::{Value, json};
 
 use crate::stage::LIMIT;
@@ -44,6 +46,10 @@ impl Worker {
         while self.taken.is_empty() {
             let delivery = tokio::time::timeout(LIMIT, self.subscription.next()).await;
             let delivery = delivery.expect("a command comes").unwrap().unwrap();
+            if Marker::decode(&delivery.body).is_ok_and(|marker| marker == Marker::Probe) {
+                delivery.ack_through().await.unwrap();
+                continue;
+            }
             assert_eq!(delivery.schema.as_deref(), Some(names::COMMANDS_SCHEMA));
             let body = delivery.body.clone();
             for envelope in decode_commands(&body).unwrap() {
