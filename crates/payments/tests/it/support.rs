@@ -126,11 +126,7 @@ impl Fixture {
 
     /// Makes the queue of payment events anew, without what keeps it to one consumer.
     pub(crate) async fn break_queue(&self) {
-        let channel = self.raw_channel().await;
-        channel
-            .queue_delete(PAYMENTS_QUEUE.into(), QueueDeleteOptions::default())
-            .await
-            .unwrap();
+        let channel = self.delete_queue().await;
         let mut arguments = FieldTable::default();
         arguments.insert(
             "x-queue-type".into(),
@@ -148,11 +144,7 @@ impl Fixture {
 
     /// Makes the queue of payment events as it should be.
     pub(crate) async fn mend_queue(&self) {
-        let channel = self.raw_channel().await;
-        channel
-            .queue_delete(PAYMENTS_QUEUE.into(), QueueDeleteOptions::default())
-            .await
-            .unwrap();
+        self.delete_queue().await;
         topology::declare(&self.connection, 1, 1).await.unwrap();
     }
 
@@ -161,10 +153,15 @@ impl Fixture {
         status.unwrap().unwrap().consumers
     }
 
-    async fn raw_channel(&self) -> lapin::Channel {
+    async fn delete_queue(&self) -> lapin::Channel {
         let connection =
             lapin::Connection::connect(&self.env.amqp_url, lapin::ConnectionProperties::default());
-        connection.await.unwrap().create_channel().await.unwrap()
+        let channel = connection.await.unwrap().create_channel().await.unwrap();
+        channel
+            .queue_delete(PAYMENTS_QUEUE.into(), QueueDeleteOptions::default())
+            .await
+            .unwrap();
+        channel
     }
 
     /// Publishes an event of an order as the relay does.
